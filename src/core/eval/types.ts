@@ -1,0 +1,79 @@
+/**
+ * Tasks: data + preprocessing + metric. A task runs the model only through `Runner`, so the same task judges any
+ * variant on any target, in a worker or in Node.
+ */
+import type { JobContext } from '../base/progress.ts';
+import type { HostTensor } from '../step/define.ts';
+
+export type Feeds = ReadonlyMap<string, HostTensor>;
+
+export interface Runner {
+  /** One inference. */
+  run(feeds: Feeds): Promise<Feeds>;
+}
+
+export interface MetricDefinition {
+  readonly id: string;
+  /** e.g. "Character error rate". */
+  readonly title: string;
+  /** e.g. "CER". */
+  readonly short: string;
+  readonly direction: 'higher-is-better' | 'lower-is-better';
+  /** How a value is shown: a fraction as percent, or a plain number with this many decimals. */
+  readonly format: 'percent' | 'decimal' | 'decibel';
+  readonly decimals: number;
+}
+
+export interface MetricValue {
+  readonly metric: string;
+  readonly value: number;
+  /** Two-sided confidence interval; absent when the metric has no sampling distribution (max abs error). */
+  readonly interval?: readonly [low: number, high: number];
+  /** Units the interval was resampled over: lines, snippets, clips, samples. */
+  readonly n: number;
+}
+
+/**
+ * Sufficient statistics of each evaluated sample for the primary metric: metric = sum(numerator) / sum(denominator).
+ * Kept so that two variants can be compared pairwise on the same samples (paired bootstrap).
+ */
+export interface SampleScores {
+  readonly numerators: readonly number[];
+  readonly denominators: readonly number[];
+}
+
+export interface Evaluation {
+  readonly metrics: readonly MetricValue[];
+  /** For the primary metric (the first of the definition's list). Absent where the metric is not a ratio of sums. */
+  readonly scores?: SampleScores;
+  readonly n: number;
+  /** Human-readable examples of what went wrong (e.g. expected against read text), at most 20. */
+  readonly examples?: readonly { readonly expected: string; readonly got: string }[];
+}
+
+export type TaskFiles = (name: string) => Promise<Uint8Array>;
+
+export interface Task {
+  readonly id: string;
+  readonly title: string;
+  /** The first is the primary one, which the gate judges. */
+  readonly metrics: readonly MetricDefinition[];
+  /** How many samples there are to evaluate. */
+  readonly sampleCount: number;
+  /** Feeds of one representative inference, for latency. */
+  latencyFeeds(): Feeds;
+  /** Inputs for calibration, from the calibration split only: never shared with evaluation. */
+  calibrationFeeds(): AsyncIterable<Feeds>;
+  /**
+   * Runs the evaluation split.
+   * @param limit evaluate only the first so many samples
+   */
+  evaluate(runner: Runner, job: JobContext, limit?: number): Promise<Evaluation>;
+}
+
+/** A kind of task that samples name by id; `load` fetches its data through `files`. */
+export interface TaskDefinition {
+  readonly id: string;
+  readonly title: string;
+  load(files: TaskFiles): Promise<Task>;
+}

@@ -1,0 +1,122 @@
+/**
+ * What a step is: one declaration from which come its TypeScript type, its defaults, its form, its validation in
+ * links and on the command line, its row in the docs, and the tolerance its tests use.
+ */
+import type { z } from 'zod';
+import type { JsonObject } from '../base/json.ts';
+import type { JobContext } from '../base/progress.ts';
+import type { Model, TensorData } from '../ir/types.ts';
+import type { ShapeTable } from '../shape/types.ts';
+import type { Ledger } from './ledger.ts';
+
+export type ExecutionProvider = 'wasm' | 'webgpu' | 'webnn' | 'cpu';
+
+/** Where the result of a step runs. `partial`: it runs, but some nodes fall back to the CPU. */
+export interface ProviderSupport {
+  readonly level: 'full' | 'partial' | 'none';
+  /** Shown to the user; required unless `full`. */
+  readonly reason?: string;
+}
+
+/**
+ * exact: bit-equal outputs. exact-within-fp: equal up to reordering of floating-point operations (tests use
+ * rtol = atol = 1e-4 relative to the output's range). lossy: anything else.
+ */
+export type PrecisionClass = 'exact' | 'exact-within-fp' | 'lossy';
+
+export type StepSection = 'cleanup' | 'fusion' | 'quantization';
+
+/** Something the user should know about a recipe before or after it ran. `error` refuses the step. */
+export interface Advisory {
+  readonly level: 'error' | 'warning' | 'info';
+  readonly code: string;
+  readonly message: string;
+  /** Set when only these execution providers are concerned. */
+  readonly providers?: readonly ExecutionProvider[];
+}
+
+/** Runs small models for constant folding. Implemented over a SessionPort by whoever runs the recipe. */
+export interface Executor {
+  /**
+   * Runs the model once.
+   * @param model a complete ModelProto without external data
+   * @param feeds by input name
+   * @returns every graph output by name
+   * @throws StudioError of the runtime family
+   */
+  run(model: Uint8Array, feeds: ReadonlyMap<string, HostTensor>): Promise<ReadonlyMap<string, HostTensor>>;
+}
+
+/** A tensor in memory at the runtime's boundary. `data` has raw_data layout (little-endian, packed below 8 bits). */
+export interface HostTensor {
+  readonly dtype: import('../ir/dtype.ts').DType;
+  readonly dims: readonly number[];
+  readonly data: Uint8Array;
+  /** Only for dtype string, `data` is then empty. */
+  readonly strings?: readonly string[];
+}
+
+/** Keeps what a step produces: in memory while small, on disk (OPFS, temporary file) when large. */
+export interface TensorStore {
+  /**
+   * Takes `byteLength` bytes in pieces and returns a reference to them.
+   * @throws StudioError storage/full
+   */
+  put(byteLength: number, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<TensorData>;
+}
+
+export interface StepContext extends JobContext {
+  /** A draft that belongs to this step; edit it in place. */
+  readonly model: Model;
+  readonly ledger: Ledger;
+  readonly store: TensorStore;
+  /** Absent on hosts that cannot execute; steps that need it declare `needs.execution`. */
+  readonly executor: Executor | undefined;
+  /** Infers shapes and types of every value of the draft as it is now; call again after edits that matter. */
+  shapes(): Promise<ShapeTable>;
+  /** Notes an advisory for the report: a node that was left out and why, a fallback that was taken. */
+  advise(advisory: Advisory): void;
+}
+
+export interface StepDefinition<Params extends z.ZodObject = z.ZodObject> {
+  /** Stable for ever: it is in links. Lower-case words with hyphens. */
+  readonly id: string;
+  readonly title: string;
+  /** One sentence: what it does and what it buys. */
+  readonly summary: string;
+  readonly section: StepSection;
+  /** Position in the canonical order of a recipe; cleanup 100-199, fusion 200-299, quantization 300-399. */
+  readonly order: number;
+  /** At most one step of a group may be in a recipe (e.g. two quantizers of the same weights). */
+  readonly exclusiveGroup?: string;
+  /**
+   * z.object whose every field has `.default()` and `.meta({ title, description, unit? })`; enums, booleans, numbers with
+   * bounds, strings and arrays of strings are what the generated form can draw.
+   */
+  readonly params: Params;
+  readonly precision: PrecisionClass;
+  readonly needs: { readonly execution?: boolean; readonly calibration?: boolean };
+  /** The paper, specification or implementation whose definition this follows, with version. */
+  readonly source: string;
+  readonly runsOn: (params: z.output<Params>) => Readonly<Record<ExecutionProvider, ProviderSupport>>;
+  /** Looks before running: refusals (`error`) and warnings for this model with these parameters. */
+  readonly check?: (model: Model, params: z.output<Params>) => readonly Advisory[];
+  /** Edits `ctx.model`. Throws StudioError (`pass/refused`, `pass/bad-weight`, ...) to leave the variant unbuilt. */
+  readonly run: (ctx: StepContext, params: z.output<Params>) => Promise<void>;
+}
+
+/** Declares a step with its parameter types inferred. */
+export function defineStep<Params extends z.ZodObject>(definition: StepDefinition<Params>): StepDefinition<Params> {
+  return definition;
+}
+
+/** Full support everywhere, the common case. */
+export const runsEverywhere: Readonly<Record<ExecutionProvider, ProviderSupport>> = {
+  wasm: { level: 'full' },
+  webgpu: { level: 'full' },
+  webnn: { level: 'full' },
+  cpu: { level: 'full' },
+};
+
+/** Extra facts a step may leave for the report, keyed by what they are. */
+export type StepFacts = JsonObject;

@@ -1,0 +1,2 @@
+/// <reference types="vite/client" />
+declare const __WHITTLE_VERSION__: string;

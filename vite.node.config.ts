@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { defineConfig } from 'vite';
+
+const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
+
+/** The command line tool, and the same core as a library for the scripts under bench/ and test/. */
+export default defineConfig({
+  define: { __WHITTLE_VERSION__: JSON.stringify(version) },
+  publicDir: false,
+  build: {
+    ssr: true,
+    target: 'node20',
+    outDir: 'dist-node',
+    rolldownOptions: {
+      input: { whittle: 'src/cli/main.ts', core: 'src/cli/library.ts' },
+      external: [...builtinModules, /^node:/, /^onnxruntime-/],
+    },
+  },
+});
