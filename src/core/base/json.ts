@@ -1,6 +1,6 @@
-export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export type Json = null | boolean | number | string | Json[] | JsonObject;
 export interface JsonObject {
-  readonly [key: string]: Json;
+  [key: string]: Json;
 }
 
 /**

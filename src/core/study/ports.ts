@@ -58,6 +58,13 @@ export interface TaskSummary {
   readonly latencyFeeds: Feeds;
 }
 
+export interface PreparedTask {
+  readonly source: TaskSource;
+  readonly summary: TaskSummary;
+  /** Changes whenever the data or the metric changes: part of the key of every cached result. */
+  readonly key: string;
+}
+
 /** One session in a place of its own (a fresh worker): dispose it to free its memory or to stop a run. */
 export interface InferPort<Handle = ModelFiles> {
   open(files: Handle, options: SessionOptions, job: JobContext): Promise<OpenedSession>;
@@ -81,7 +88,9 @@ export interface StudyHost<Handle = ModelFiles> {
   build(recipe: Recipe, job: JobContext): Promise<BuiltVariant<Handle>>;
   /** A fresh place for one (variant, target). */
   openInfer(target: Target): Promise<InferPort<Handle>>;
-  task(job: JobContext): Promise<{ readonly source: TaskSource; readonly summary: TaskSummary }>;
+  task(job: JobContext): Promise<PreparedTask>;
+  /** Versions of Whittle and of the runtime: results of another version are not reused. */
+  readonly engineKey: string;
   /** Results that survive a reload, by key; a host without storage returns undefined. */
   cached(key: string): Promise<TargetMeasurement | undefined>;
   remember(key: string, measurement: TargetMeasurement): Promise<void>;

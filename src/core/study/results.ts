@@ -59,6 +59,8 @@ export const latencySchema = z.object({
   p5Ms: z.number(),
   p95Ms: z.number(),
   minMs: z.number(),
+  /** True when the variants took turns (A B C A B C), so that drift of the machine hits all alike. */
+  interleaved: z.boolean(),
   /** Every timed run, in order, so that noise can be judged later. */
   samplesMs: z.array(z.number()),
 });
