@@ -24,3 +24,8 @@ export interface ByteRange {
 
 /** What a serialized file is made of: bytes at hand, and ranges that nobody needs to load to copy. */
 export type BytePart = Uint8Array | ByteRange;
+
+/** Sum of the parts' lengths in bytes. */
+export function partsByteLength(parts: readonly BytePart[]): number {
+  return parts.reduce((sum, part) => sum + part.byteLength, 0);
+}

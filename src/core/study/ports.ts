@@ -4,7 +4,7 @@
  */
 import type { BytePart } from '../base/bytes.ts';
 import type { JobContext } from '../base/progress.ts';
-import type { Evaluation, Feeds, MetricDefinition } from '../eval/types.ts';
+import type { Evaluation, Feeds, MetricDefinition, TaskSource } from '../eval/types.ts';
 import type { DType } from '../ir/dtype.ts';
 import type { Dim } from '../ir/types.ts';
 import type { Recipe, RuntimeSettings } from '../recipe/schema.ts';
@@ -40,15 +40,7 @@ export interface OpenedSession {
   readonly optimizers: OptimizerLog | null;
 }
 
-/**
- * Where a task's data comes from, as something that can be posted to a worker. `Handle` names the variant's files in a
- * host-specific way (Blobs in the browser, ModelFiles in Node).
- */
-export type TaskSource =
-  /** `assetBase`: absolute URL or directory that ends in '/', under which the task's files lie. */
-  | { readonly kind: 'sample-task'; readonly id: string; readonly assetBase: string }
-  /** Agreement with the original: its outputs for these inputs, once they are known. */
-  | { readonly kind: 'agreement'; readonly feeds: readonly Feeds[]; readonly references: readonly Feeds[] | null };
+export type { TaskSource } from '../eval/types.ts';
 
 /** What the study needs to know of a task before it runs. */
 export interface TaskSummary {
