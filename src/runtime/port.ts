@@ -15,6 +15,8 @@ export interface Session {
   readonly inputs: readonly ValueMeta[];
   readonly outputs: readonly ValueMeta[];
   readonly threads: number;
+  /** What the runtime's own creation call took; loading and starting the runtime itself is not in it. */
+  readonly createMs: number;
   readonly placement: Placement | null;
   readonly optimizers: OptimizerLog | null;
   /** @throws StudioError runtime/run-failed and its relatives */

@@ -11,6 +11,15 @@ export const runtimeErrors = {
     advice:
       'Check the input shapes; if the original model runs with the same inputs, this variant cannot run on this target.',
   },
+  'runtime/model-rejected': {
+    message: (d) => `The runtime does not accept the model on ${d.target}: ${d.reason}.`,
+    advice:
+      'If the original is accepted and this variant is not, leave out the last step and report it; otherwise export the model again.',
+  },
+  'runtime/device-lost': {
+    message: (d) => `The GPU device was lost on ${d.target}: ${d.reason}.`,
+    advice: 'The driver reset it, or it ran out of memory. Run again, with a smaller variant if it happens again.',
+  },
   'runtime/missing-kernel': {
     message: (d) => `The runtime has no kernel for ${d.opType} on ${d.target}.`,
     advice: 'Choose another target, or a recipe that does not use this operator.',

@@ -1,0 +1,59 @@
+/** InferPort across a worker boundary: what the worker serves and what the page holds. */
+import { StudioError } from '../core/base/errors/index.ts';
+import type { Feeds } from '../core/eval/types.ts';
+import type { InferPort } from '../core/study/ports.ts';
+import type { WorkerClient } from './client.ts';
+import type { BrowserModelHandle, InferContract } from './contract.ts';
+import type { Handlers } from './server.ts';
+import { giveAway } from './transfer.ts';
+
+/** What an infer worker is made of; the worker entry supplies both from runtime/. */
+export interface InferWorkerParts {
+  /** @param assetBase absolute URL, ending in '/', under which the page's assets lie */
+  engine(assetBase: string): InferPort<BrowserModelHandle>;
+  executor(assetBase: string): { warm(): Promise<void>; run(model: Uint8Array, feeds: Feeds): Promise<Feeds> };
+}
+
+export function inferHandlers(parts: InferWorkerParts): Handlers<InferContract> {
+  let engine: InferPort<BrowserModelHandle> | undefined;
+  let executor: ReturnType<InferWorkerParts['executor']> | undefined;
+  const opened = (): InferPort<BrowserModelHandle> => {
+    if (engine) return engine;
+    throw new StudioError('runtime/run-failed', { target: 'the infer worker', reason: 'no model was opened' });
+  };
+  return {
+    open: ({ files, options, assetBase }, job) => {
+      engine ??= parts.engine(assetBase);
+      return engine.open(files, options, job);
+    },
+    run: async ({ feeds }) => {
+      const result = await opened().run(feeds);
+      return giveAway(result, result.outputs.values());
+    },
+    time: ({ feeds, runs }) => opened().time(feeds, runs),
+    evaluate: ({ task, limit }, job) => opened().evaluate(task, job, limit),
+    memory: () => opened().memory(),
+    warm: async ({ assetBase }) => {
+      executor ??= parts.executor(assetBase);
+      await executor.warm();
+      return null;
+    },
+    execute: async ({ model, feeds, assetBase }) => {
+      executor ??= parts.executor(assetBase);
+      const outputs = await executor.run(model, feeds);
+      return giveAway(outputs, outputs.values());
+    },
+  };
+}
+
+/** @param client of a worker of its own: `dispose` terminates it */
+export function inferPort(client: WorkerClient<InferContract>, assetBase: string): InferPort<BrowserModelHandle> {
+  return {
+    open: (files, options, job) => client.call('open', { files, options, assetBase }, job),
+    run: (feeds) => client.call('run', { feeds }),
+    time: (feeds, runs) => client.call('time', { feeds, runs }),
+    evaluate: (task, job, limit) => client.call('evaluate', { task, limit }, job),
+    memory: () => client.call('memory', null),
+    dispose: () => client.terminate(),
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * InferPort over a SessionPort: what lives inside an infer worker, and in process on the command line.
+ */
+import { StudioError } from '../core/base/errors/index.ts';
+import type { JobContext } from '../core/base/progress.ts';
+import { loadTask } from '../core/eval/load-task.ts';
+import type { Evaluation, Feeds, TaskFiles } from '../core/eval/types.ts';
+import type { InferPort, OpenedSession, SessionOptions, TaskSource } from '../core/study/ports.ts';
+import type { MemoryReading } from '../core/study/results.ts';
+import type { Target } from '../core/study/schema.ts';
+import type { RuntimeModel, Session, SessionPort } from './port.ts';
+
+export interface InferHost<Handle> {
+  /** Loads the runtime for a target. Called once, by the first `open`. */
+  openRuntime(target: Target): Promise<{ readonly port: SessionPort; readonly memory: () => MemoryReading }>;
+  readModel(files: Handle): Promise<RuntimeModel>;
+  /** @param assetBase of the task source */
+  taskFiles(assetBase: string): TaskFiles;
+}
+
+const noFiles: TaskFiles = (name) =>
+  Promise.reject(new StudioError('task/data-missing', { task: 'agreement', reason: `it has no file ${name}` }));
+
+export class InferEngine<Handle> implements InferPort<Handle> {
+  readonly #host: InferHost<Handle>;
+  #runtime: Awaited<ReturnType<InferHost<Handle>['openRuntime']>> | undefined;
+  #session: Session | undefined;
+  #disposed: (() => void) | undefined;
+  /** Rejects when the engine is disposed; every call races against it. */
+  readonly #end: Promise<never>;
+
+  constructor(host: InferHost<Handle>) {
+    this.#host = host;
+    this.#end = new Promise((_resolve, reject) => {
+      this.#disposed = () => reject(new StudioError('worker/terminated', { worker: 'infer' }));
+    });
+    this.#end.catch(() => {});
+  }
+
+  open(files: Handle, options: SessionOptions, job: JobContext): Promise<OpenedSession> {
+    return this.#untilDisposed(this.#open(files, options, job));
+  }
+
+  async #open(files: Handle, options: SessionOptions, job: JobContext): Promise<OpenedSession> {
+    const stages = { done: 0, total: 3, unit: 'steps' } as const;
+    job.onProgress({ ...stages, stage: 'loading the runtime' });
+    this.#runtime ??= await this.#host.openRuntime(options.target);
+    job.onProgress({ ...stages, stage: 'reading the model', done: 1 });
+    const model = await this.#host.readModel(files);
+    job.onProgress({ ...stages, stage: 'creating the session', done: 2 });
+    await this.#session?.release();
+    this.#session = undefined;
+    const { port } = this.#runtime;
+    const session = await port.create(model, options);
+    this.#session = session;
+    const { threads, createMs, inputs, outputs, placement, optimizers } = session;
+    return { engine: port.engine, threads, createMs, inputs, outputs, placement, optimizers };
+  }
+
+  run(feeds: Feeds): Promise<{ readonly outputs: Feeds; readonly ms: number }> {
+    return this.#untilDisposed(this.#timedRun(feeds));
+  }
+
+  async #timedRun(feeds: Feeds): Promise<{ readonly outputs: Feeds; readonly ms: number }> {
+    const session = this.#openSession();
+    const started = performance.now();
+    const outputs = await session.run(feeds);
+    return { outputs, ms: performance.now() - started };
+  }
+
+  time(feeds: Feeds, runs: number): Promise<readonly number[]> {
+    return this.#untilDisposed(this.#time(feeds, runs));
+  }
+
+  async #time(feeds: Feeds, runs: number): Promise<readonly number[]> {
+    const samples: number[] = [];
+    for (let run = 0; run < runs; run += 1) samples.push((await this.#timedRun(feeds)).ms);
+    return samples;
+  }
+
+  evaluate(source: TaskSource, job: JobContext, limit?: number): Promise<Evaluation> {
+    return this.#untilDisposed(this.#evaluate(source, job, limit));
+  }
+
+  async #evaluate(source: TaskSource, job: JobContext, limit?: number): Promise<Evaluation> {
+    const session = this.#openSession();
+    const files = source.kind === 'sample-task' ? this.#host.taskFiles(source.assetBase) : noFiles;
+    const task = await loadTask(source, files);
+    return task.evaluate({ run: (feeds) => session.run(feeds) }, job, limit);
+  }
+
+  async memory(): Promise<MemoryReading> {
+    const none = { wasmHeapPeakBytes: null, gpuBufferPeakBytes: null, processPeakBytes: null };
+    return this.#runtime?.memory() ?? none;
+  }
+
+  dispose(): void {
+    this.#disposed?.();
+    const session = this.#session;
+    this.#session = undefined;
+    // Nobody waits for this, and a session that is still running refuses to be released.
+    session?.release().catch(() => {});
+  }
+
+  #openSession(): Session {
+    if (!this.#session) {
+      throw new StudioError('runtime/run-failed', { target: 'the session', reason: 'no model was opened' });
+    }
+    return this.#session;
+  }
+
+  #untilDisposed<T>(result: Promise<T>): Promise<T> {
+    return Promise.race([result, this.#end]);
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * SessionPort over anything with onnxruntime's JavaScript interface. ort-web.ts, node-ort.ts and node-ort-web.ts only
+ * load their runtime and say how it differs.
+ */
+import type { InferenceSession, Tensor } from 'onnxruntime-web';
+import { StudioError } from '../core/base/errors/index.ts';
+import type { DType } from '../core/ir/dtype.ts';
+import type { Dim } from '../core/ir/types.ts';
+import type { RuntimeSettings } from '../core/recipe/schema.ts';
+import type { HostTensor } from '../core/step/define.ts';
+import type { SessionOptions, ValueMeta } from '../core/study/ports.ts';
+import type { OptimizerLog, Placement } from '../core/study/results.ts';
+import type { LogCapture } from './console-capture.ts';
+import { mapRuntimeError } from './ort-errors.ts';
+import { liveNamesIn, parseOptimizers, parsePlacement } from './ort-log.ts';
+import { fromOrtTensor, isBoundaryDType, type TensorConstructor, toOrtTensor } from './ort-tensors.ts';
+import type { RuntimeModel, Session, SessionPort } from './port.ts';
+import { identityModel } from './probe-model.ts';
+
+export interface OrtModule {
+  readonly InferenceSession: {
+    create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
+  };
+  readonly Tensor: unknown;
+}
+
+/** What differs between the runtimes behind the one interface. */
+export interface OrtRuntime {
+  readonly ort: OrtModule;
+  readonly engine: SessionPort['engine'];
+  /** How the target is called in messages. */
+  readonly label: string;
+  readonly executionProviders: InferenceSession.SessionOptions['executionProviders'];
+  /** Options beyond the common ones, for a session with this many threads. */
+  readonly extraOptions?: (threads: number) => InferenceSession.SessionOptions;
+  /** Threads a session will really use when `wanted` are asked for. */
+  readonly threads: (wanted: number) => number;
+  /** Reads the runtime's log; null where it cannot be read. */
+  readonly log: LogCapture | null;
+  /** Errors that the device raised outside any call since it was last asked. */
+  readonly takeDeviceErrors?: () => readonly string[];
+}
+
+const VERBOSE = 0;
+const WARNING = 2;
+
+export function createOrtPort(runtime: OrtRuntime): SessionPort {
+  // WebGPU sessions must not be created concurrently in one worker, so creations queue up.
+  let queue: Promise<unknown> = Promise.resolve();
+  let liveTransformers: Promise<readonly string[]> | undefined;
+
+  async function create(model: RuntimeModel, options: SessionOptions): Promise<Session> {
+    liveTransformers ??= startRuntime(runtime);
+    const live = await liveTransformers.catch((error) => {
+      liveTransformers = undefined;
+      throw error;
+    });
+    return createSession(runtime, model, options, live);
+  }
+
+  return {
+    engine: runtime.engine,
+    create(model, options) {
+      const created = queue.then(() => create(model, options));
+      queue = created.catch(() => {});
+      return created;
+    },
+  };
+}
+
+/**
+ * Creates a session of one Identity node. It loads and starts the runtime (and its GPU device), so that this is not
+ * counted as creation of the user's model, and its log names every transformer that this build knows.
+ */
+async function startRuntime(runtime: OrtRuntime): Promise<readonly string[]> {
+  const options = ortOptions(runtime, { graphOptimizationLevel: 'all', disabledOptimizers: [] }, 1, true);
+  try {
+    // Never released: the GPU device lives as long as any session does, and a later session must not get another.
+    const { lines } = await logged(runtime, true, () => runtime.ort.InferenceSession.create(identityModel, options));
+    return liveNamesIn(lines);
+  } catch (error) {
+    throw mapRuntimeError(error, runtime.label, 'create');
+  }
+}
+
+async function createSession(
+  runtime: OrtRuntime,
+  model: RuntimeModel,
+  { target, settings, inspect }: SessionOptions,
+  live: readonly string[],
+): Promise<Session> {
+  const threads = runtime.threads(target.threads);
+  const externalData = await Promise.all(
+    model.externalData.map(async ({ path, data }) => ({ path, data: await bytesOf(data) })),
+  );
+  const options = {
+    ...ortOptions(runtime, settings, threads, inspect),
+    ...(externalData.length > 0 && { externalData }),
+  };
+  try {
+    const started = performance.now();
+    const { value: native, lines } = await logged(runtime, inspect, () =>
+      runtime.ort.InferenceSession.create(model.graph, options),
+    );
+    const createMs = performance.now() - started;
+    throwDeviceErrors(runtime, 'create');
+    const inspected = inspect && runtime.log !== null;
+    return new OrtSession(runtime, native, {
+      threads,
+      createMs,
+      placement: inspected ? parsePlacement(lines) : null,
+      optimizers: inspected ? parseOptimizers(lines, settings.disabledOptimizers, live) : null,
+    });
+  } catch (error) {
+    throw mapRuntimeError(error, runtime.label, 'create');
+  }
+}
+
+function ortOptions(
+  runtime: OrtRuntime,
+  settings: Pick<RuntimeSettings, 'graphOptimizationLevel' | 'disabledOptimizers'> & Partial<RuntimeSettings>,
+  threads: number,
+  verbose: boolean,
+): InferenceSession.SessionOptions {
+  return {
+    ...runtime.extraOptions?.(threads),
+    executionProviders: runtime.executionProviders!,
+    graphOptimizationLevel: settings.graphOptimizationLevel,
+    logSeverityLevel: verbose && runtime.log ? VERBOSE : WARNING,
+    extra: {
+      optimization: { disable_specified_optimizers: settings.disabledOptimizers.join(';') },
+      session: { disable_prepacking: settings.disablePrepacking ? '1' : '0' },
+    },
+  } as InferenceSession.SessionOptions;
+}
+
+async function logged<T>(runtime: OrtRuntime, wanted: boolean, action: () => Promise<T>) {
+  return wanted && runtime.log ? runtime.log.during(action) : { value: await action(), lines: [] as readonly string[] };
+}
+
+function throwDeviceErrors(runtime: OrtRuntime, phase: 'create' | 'run'): void {
+  const errors = runtime.takeDeviceErrors?.() ?? [];
+  if (errors.length > 0) throw mapRuntimeError(new Error(errors.join('; ')), runtime.label, phase);
+}
+
+/** One read of a Blob above about 2 GB fails in Chromium, so large ones are read in pieces. */
+const READ_BYTES = 256 * 2 ** 20;
+
+async function bytesOf(data: Uint8Array | Blob): Promise<Uint8Array> {
+  if (data instanceof Uint8Array) return data;
+  try {
+    if (data.size <= READ_BYTES) return new Uint8Array(await data.arrayBuffer());
+    const bytes = new Uint8Array(data.size);
+    for (let offset = 0; offset < data.size; offset += READ_BYTES) {
+      bytes.set(new Uint8Array(await data.slice(offset, offset + READ_BYTES).arrayBuffer()), offset);
+    }
+    return bytes;
+  } catch (error) {
+    if (error instanceof RangeError) throw mapRuntimeError(error, 'this browser', 'create');
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StudioError('file/unreadable', { name: 'the external data', reason }, error);
+  }
+}
+
+interface SessionFacts {
+  readonly threads: number;
+  readonly createMs: number;
+  readonly placement: Placement | null;
+  readonly optimizers: OptimizerLog | null;
+}
+
+class OrtSession implements Session {
+  readonly inputs: readonly ValueMeta[];
+  readonly outputs: readonly ValueMeta[];
+  readonly threads: number;
+  readonly createMs: number;
+  readonly placement: Placement | null;
+  readonly optimizers: OptimizerLog | null;
+  readonly #runtime: OrtRuntime;
+  readonly #native: InferenceSession;
+
+  constructor(runtime: OrtRuntime, native: InferenceSession, facts: SessionFacts) {
+    this.#runtime = runtime;
+    this.#native = native;
+    this.inputs = native.inputMetadata.map(valueMeta);
+    this.outputs = native.outputMetadata.map(valueMeta);
+    this.threads = facts.threads;
+    this.createMs = facts.createMs;
+    this.placement = facts.placement;
+    this.optimizers = facts.optimizers;
+  }
+
+  async run(feeds: ReadonlyMap<string, HostTensor>): Promise<ReadonlyMap<string, HostTensor>> {
+    const ortFeeds: Record<string, Tensor> = {};
+    for (const { name, dtype, shape } of this.inputs) {
+      const tensor = feeds.get(name);
+      if (!tensor) throw mismatch(name, `${dtype} [${shape.map((dim) => dim ?? '?').join(', ')}]`, 'nothing');
+      if (dtype !== 'undefined' && tensor.dtype !== dtype) throw mismatch(name, dtype, tensor.dtype);
+      ortFeeds[name] = toOrtTensor(this.#runtime.ort.Tensor as TensorConstructor, name, tensor);
+    }
+    try {
+      const results = await this.#native.run(ortFeeds);
+      throwDeviceErrors(this.#runtime, 'run');
+      return new Map(this.#native.outputNames.map((name) => [name, fromOrtTensor(name, results[name]!)]));
+    } catch (error) {
+      throw mapRuntimeError(error, this.#runtime.label, 'run');
+    }
+  }
+
+  async release(): Promise<void> {
+    await this.#native.release();
+  }
+}
+
+function mismatch(input: string, expected: string, actual: string): StudioError {
+  return new StudioError('task/shape-mismatch', { input, expected, actual });
+}
+
+/** Sequences, maps and optionals have no element type: they are `undefined` here, and cannot be fed or read. */
+function valueMeta(meta: InferenceSession.ValueMetadata): ValueMeta {
+  if (!meta.isTensor) return { name: meta.name, dtype: 'undefined', shape: [] };
+  const dtype: DType = isBoundaryDType(meta.type) ? meta.type : 'undefined';
+  return { name: meta.name, dtype, shape: meta.shape.map(toDim) };
+}
+
+function toDim(dim: number | string): Dim {
+  if (typeof dim === 'string') return dim === '' ? null : dim;
+  return dim < 0 ? null : dim;
+}

@@ -1,0 +1,65 @@
+/** The parts of an infer worker in a browser. */
+import { StudioError } from '../core/base/errors/index.ts';
+import type { TaskFiles } from '../core/eval/types.ts';
+import type { InferPort } from '../core/study/ports.ts';
+import { createExecutor, type WarmExecutor } from './executor.ts';
+import { InferEngine } from './infer-engine.ts';
+import { openWebRuntime } from './ort-web.ts';
+
+/** The same as rpc's BrowserModelHandle, which this layer cannot name. */
+export interface BlobModel {
+  readonly graph: Blob;
+  readonly externalData: readonly { readonly path: string; readonly data: Blob }[];
+}
+
+/** @param assetBase absolute URL, ending in '/', under which the page's assets lie */
+export function createWebInfer(assetBase: string): InferPort<BlobModel> {
+  return new InferEngine<BlobModel>({
+    async openRuntime(target) {
+      const { port, memory } = await openWebRuntime(target, assetBase);
+      return {
+        port,
+        memory: () => ({
+          wasmHeapPeakBytes: memory.wasmHeapBytes(),
+          gpuBufferPeakBytes: memory.gpuPeakBytes(),
+          processPeakBytes: null,
+        }),
+      };
+    },
+    async readModel({ graph, externalData }) {
+      return { graph: await blobBytes(graph), externalData };
+    },
+    taskFiles: fetchedFiles,
+  });
+}
+
+async function blobBytes(blob: Blob): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await blob.arrayBuffer());
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StudioError('file/unreadable', { name: 'the model', reason }, error);
+  }
+}
+
+/** @param base absolute URL that ends in '/' */
+export function fetchedFiles(base: string): TaskFiles {
+  return async (name) => {
+    const url = new URL(name, base).href;
+    let response: Response;
+    try {
+      response = await fetch(url);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new StudioError('file/fetch-failed', { url, reason }, error);
+    }
+    if (!response.ok) throw new StudioError('file/fetch-failed', { url, reason: `HTTP ${response.status}` });
+    return new Uint8Array(await response.arrayBuffer());
+  };
+}
+
+/** @param assetBase see createWebInfer */
+export function createWebExecutor(assetBase: string): WarmExecutor {
+  const target = { provider: 'wasm', threads: 1 } as const;
+  return createExecutor(async () => (await openWebRuntime(target, assetBase)).port, target);
+}
