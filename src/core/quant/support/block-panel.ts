@@ -1,0 +1,208 @@
+/**
+ * Blockwise quantization of one panel of a weight matrix at a time: its ranges, then its packed codes. Two makers of
+ * the same bits: SIMD kernels, and plain TypeScript where WebAssembly may not be compiled (a strict content security
+ * policy) and for tests to compare with.
+ */
+import { assemble } from './wasm/assembler.ts';
+import { blockKernelFunctions, type KernelBits } from './wasm/block-kernels.ts';
+
+/**
+ * columns: `values` is one block row of a row-major [K, N] weight, `rows` <= blockSize by `columns` = N; block c is
+ * column c. rows: `values` is `rows` rows of a row-major [N, K] weight, `columns` = K; block (n, b) is row n from
+ * b * blockSize, in this order. What a block lacks at the end of K counts as 0.
+ */
+export interface PanelShape {
+  readonly order: 'columns' | 'rows';
+  readonly rows: number;
+  readonly columns: number;
+  /** A power of two, at least 16. */
+  readonly blockSize: number;
+}
+
+export interface PanelRanges {
+  /** One value per block. Valid until the next panel is loaded. */
+  readonly min: Float32Array;
+  readonly max: Float32Array;
+  /** False when the panel holds a NaN or an infinity. */
+  readonly finite: boolean;
+}
+
+export interface PanelQuantizer {
+  load(values: Float32Array, shape: PanelShape): void;
+  ranges(): PanelRanges;
+  /**
+   * @returns for each block its blob of blockSize * bits / 8 bytes, lowest bits first; valid until the next call
+   * @param reciprocals 1 / scale of each block, 0 for a block of zeros
+   * @param zeroPoints one number per block
+   */
+  quantize(bits: KernelBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array;
+}
+
+export function blockCount({ order, rows, columns, blockSize }: PanelShape): number {
+  return order === 'columns' ? columns : rows * Math.ceil(columns / blockSize);
+}
+
+interface KernelExports {
+  rangesOfColumns(
+    source: number,
+    rowBytes: number,
+    rows: number,
+    columnBytes: number,
+    min: number,
+    max: number,
+  ): number;
+  rangesOfRows(source: number, blocks: number, blockBytes: number, min: number, max: number): number;
+}
+type QuantizeExport = (...args: number[]) => void;
+
+const PAGE_BYTES = 65536;
+const alignUp = (value: number, to: number) => Math.ceil(value / to) * to;
+let compiled: WebAssembly.Module | undefined;
+
+/** Holds one panel in linear memory, which grows to the largest panel seen (a few MB) and is freed with the object. */
+class WasmPanelQuantizer implements PanelQuantizer {
+  readonly #memory = new WebAssembly.Memory({ initial: 1 });
+  readonly #kernels: Record<string, unknown>;
+  #shape: PanelShape = { order: 'rows', rows: 0, columns: 0, blockSize: 16 };
+  /** Byte addresses of the panel's parts, and the padded length of its rows. */
+  #rowBytes = 0;
+  #blocks = 0;
+  #minAt = 0;
+  #maxAt = 0;
+  #packedAt = 0;
+
+  constructor() {
+    compiled ??= new WebAssembly.Module(assemble(blockKernelFunctions));
+    this.#kernels = new WebAssembly.Instance(compiled, { host: { memory: this.#memory } }).exports;
+  }
+
+  load(values: Float32Array, shape: PanelShape): void {
+    const { order, rows, columns, blockSize } = shape;
+    this.#shape = shape;
+    const paddedColumns = alignUp(columns, order === 'columns' ? 4 : blockSize);
+    const paddedRows = order === 'columns' ? blockSize : rows;
+    this.#rowBytes = paddedColumns * 4;
+    this.#blocks = order === 'columns' ? paddedColumns : rows * (paddedColumns / blockSize);
+    this.#minAt = alignUp(paddedRows * this.#rowBytes, 16);
+    this.#maxAt = alignUp(this.#minAt + this.#blocks * 4, 16);
+    this.#packedAt = alignUp(this.#maxAt + this.#blocks * 4, 16);
+    this.#reserve(this.#packedAt + this.#blocks * blockSize);
+
+    const target = new Float32Array(this.#memory.buffer, 0, paddedRows * paddedColumns);
+    if (paddedColumns === columns) target.set(values.subarray(0, rows * columns));
+    else
+      for (let row = 0; row < rows; row += 1) {
+        target.set(values.subarray(row * columns, (row + 1) * columns), row * paddedColumns);
+        target.fill(0, row * paddedColumns + columns, (row + 1) * paddedColumns);
+      }
+    target.fill(0, rows * paddedColumns);
+  }
+
+  ranges(): PanelRanges {
+    const { order, rows, blockSize } = this.#shape;
+    const { rangesOfColumns, rangesOfRows } = this.#kernels as unknown as KernelExports;
+    const notFinite =
+      order === 'columns'
+        ? rangesOfColumns(0, this.#rowBytes, rows, this.#rowBytes, this.#minAt, this.#maxAt)
+        : rangesOfRows(0, this.#blocks, blockSize * 4, this.#minAt, this.#maxAt);
+    const count = blockCount(this.#shape);
+    const { buffer } = this.#memory;
+    return {
+      min: new Float32Array(buffer, this.#minAt, count),
+      max: new Float32Array(buffer, this.#maxAt, count),
+      finite: notFinite === 0,
+    };
+  }
+
+  quantize(bits: KernelBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array {
+    const { order, blockSize } = this.#shape;
+    const { buffer } = this.#memory;
+    // The ranges have been read by now; their place serves the parameters.
+    new Float32Array(buffer, this.#minAt).set(reciprocals);
+    new Float32Array(buffer, this.#maxAt).set(zeroPoints);
+    const words = (blockSize * bits) / 32;
+    const blobBytes = words * 4;
+    const kernel = this.#kernels[
+      `${order === 'columns' ? 'quantizeColumns' : 'quantizeRows'}${bits}`
+    ] as QuantizeExport;
+    if (order === 'columns')
+      kernel(0, this.#rowBytes, words, this.#rowBytes, this.#minAt, this.#maxAt, this.#packedAt, blobBytes);
+    else kernel(0, this.#blocks, words, this.#minAt, this.#maxAt, this.#packedAt);
+    return new Uint8Array(buffer, this.#packedAt, blockCount(this.#shape) * blobBytes);
+  }
+
+  #reserve(bytes: number): void {
+    const missing = bytes - this.#memory.buffer.byteLength;
+    if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
+  }
+}
+
+/** The reference: slower, and free of WebAssembly. */
+export class PlainPanelQuantizer implements PanelQuantizer {
+  #values = new Float32Array(0);
+  #shape: PanelShape = { order: 'rows', rows: 0, columns: 0, blockSize: 16 };
+
+  load(values: Float32Array, shape: PanelShape): void {
+    this.#values = values;
+    this.#shape = shape;
+  }
+
+  ranges(): PanelRanges {
+    const count = blockCount(this.#shape);
+    const min = new Float32Array(count);
+    const max = new Float32Array(count);
+    let poison = 0; // x * 0 is NaN exactly for NaN and the infinities.
+    this.#forEachBlock((index, start, stride, length) => {
+      let low = this.#values[start]!;
+      let high = low;
+      for (let i = 0, at = start; i < length; i += 1, at += stride) {
+        const value = this.#values[at]!;
+        if (value < low) low = value;
+        if (value > high) high = value;
+        poison += value * 0;
+      }
+      min[index] = low;
+      max[index] = high;
+    });
+    return { min, max, finite: poison === 0 };
+  }
+
+  quantize(bits: KernelBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array {
+    const { blockSize } = this.#shape;
+    const blobBytes = (blockSize * bits) / 8;
+    const perByte = 8 / bits;
+    const maxCode = 2 ** bits - 1;
+    const packed = new Uint8Array(blockCount(this.#shape) * blobBytes);
+    this.#forEachBlock((index, start, stride, length) => {
+      const reciprocal = reciprocals[index]!;
+      const zeroPoint = zeroPoints[index]!;
+      for (let i = 0, at = start; i < blockSize; i += 1, at += stride) {
+        const value = i < length ? this.#values[at]! : 0;
+        const scaled = Math.fround(Math.fround(value * reciprocal) + zeroPoint);
+        const code = Math.floor(Math.min(Math.max(scaled, 0), maxCode) + 0.5);
+        packed[index * blobBytes + Math.floor(i / perByte)]! |= code << ((i % perByte) * bits);
+      }
+    });
+    return packed;
+  }
+
+  #forEachBlock(visit: (index: number, start: number, stride: number, length: number) => void): void {
+    const { order, rows, columns, blockSize } = this.#shape;
+    if (order === 'columns') {
+      for (let column = 0; column < columns; column += 1) visit(column, column, columns, rows);
+      return;
+    }
+    const perRow = Math.ceil(columns / blockSize);
+    for (let row = 0; row < rows; row += 1)
+      for (let b = 0; b < perRow; b += 1)
+        visit(row * perRow + b, row * columns + b * blockSize, 1, Math.min(blockSize, columns - b * blockSize));
+  }
+}
+
+export function createPanelQuantizer(): PanelQuantizer {
+  try {
+    return new WasmPanelQuantizer();
+  } catch {
+    return new PlainPanelQuantizer();
+  }
+}

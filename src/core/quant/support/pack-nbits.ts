@@ -1,0 +1,37 @@
+/**
+ * Packing as com.microsoft.MatMulNBits wants it (ContribOperators.md, onnxruntime 1.30): low bits first, and each row
+ * of zero points begins at a byte of its own, so that an odd number of blocks leaves padding bits.
+ */
+import type { KernelBits } from './wasm/block-kernels.ts';
+
+/** Bytes of one row of packed zero points. */
+export function zeroPointRowBytes(blocksPerRow: number, bits: KernelBits): number {
+  return Math.ceil((blocksPerRow * bits) / 8);
+}
+
+/**
+ * @param zeroPoints [rows, blocksPerRow], one number each
+ * @returns [rows, zeroPointRowBytes]; padding holds the default zero point, as onnxruntime's own quantizer leaves it
+ */
+export function packZeroPoints(
+  zeroPoints: ArrayLike<number>,
+  rows: number,
+  blocksPerRow: number,
+  bits: KernelBits,
+): Uint8Array<ArrayBuffer> {
+  const rowBytes = zeroPointRowBytes(blocksPerRow, bits);
+  const perByte = 8 / bits;
+  const packed = new Uint8Array(rows * rowBytes);
+  for (let row = 0; row < rows; row += 1)
+    for (let b = 0; b < rowBytes * perByte; b += 1) {
+      const zeroPoint = b < blocksPerRow ? zeroPoints[row * blocksPerRow + b]! : 2 ** (bits - 1);
+      packed[row * rowBytes + Math.floor(b / perByte)]! |= zeroPoint << ((b % perByte) * bits);
+    }
+  return packed;
+}
+
+/** Code `index` of a packed run. */
+export function codeAt(packed: Uint8Array, index: number, bits: KernelBits): number {
+  const perByte = 8 / bits;
+  return (packed[Math.floor(index / perByte)]! >> ((index % perByte) * bits)) & (2 ** bits - 1);
+}
