@@ -2,11 +2,13 @@
 import { canonicalHash } from '../base/canonical-hash.ts';
 import { StudioError, toErrorRecord } from '../base/errors/index.ts';
 import type { JobContext } from '../base/progress.ts';
+import { classOutputs } from '../eval/agreement.ts';
+import { agreementMetrics, collectOutputs } from '../eval/tasks/agreement-task.ts';
 import type { Evaluation, Feeds } from '../eval/types.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { summarizeLatency } from './latency.ts';
 import { comparePlaces } from './parity.ts';
-import type { BuiltVariant, InferPort, OpenedSession, PreparedTask, TaskSource } from './ports.ts';
+import type { BuiltVariant, InferPort, OpenedSession, PreparedTask } from './ports.ts';
 import type { Parity, TargetMeasurement } from './results.ts';
 import { type OriginalOutputs, orCancelled, rethrowIfCancelled, type StudyRun, targetLabel } from './run.ts';
 import type { Target } from './schema.ts';
@@ -53,7 +55,8 @@ export async function measureTarget<Handle>(request: TargetRequest<Handle>): Pro
 
   const total = fresh.reduce((sum, { variant }) => sum + variant.facts.fileBytes, 0);
   const groups = total <= INTERLEAVE_LIMIT_BYTES ? [fresh] : fresh.map((contestant) => [contestant]);
-  const needsReferences = task.source.kind === 'agreement' && request.originals.references === null;
+  const { source } = task;
+  const needsReferences = source.kind === 'agreement' && source.references === null && !request.originals.source;
   if (needsReferences) await collectReferences(request);
   for (const group of groups) await measureGroup(request, group, groups.length === 1);
 }
@@ -159,7 +162,7 @@ async function finishLane<Handle>(
     const memory = await orCancelled(job, lane.port.memory());
     run.setMeasurement(lane.contestant.index, { ...base, latency, memory });
     const parity = await checkParity(request, lane);
-    const source = withReferences(task.source, request.originals);
+    const source = request.originals.source ?? task.source;
     const evaluation: Evaluation = await orCancelled(job, lane.port.evaluate(source, job, sampleLimit(request)));
     return { ...base, latency, memory, parity, evaluation: evaluation as TargetMeasurement['evaluation'] };
   } catch (error) {
@@ -205,29 +208,17 @@ async function collectReferences<Handle>(request: TargetRequest<Handle>): Promis
   try {
     const settings = baseline.recipe.runtime;
     await orCancelled(job, port.open(baseline.variant.files, { target, settings, inspect: false }, job));
-    const references: Feeds[] = [];
-    for (const feeds of task.source.feeds) {
-      job.onProgress({
-        stage: 'collecting reference outputs',
-        done: references.length,
-        total: task.source.feeds.length,
-        unit: 'samples',
-      });
-      references.push((await orCancelled(job, port.run(feeds))).outputs);
-    }
-    originals.references = references;
+    const runner = { run: async (feeds: Feeds) => (await orCancelled(job, port.run(feeds))).outputs };
+    const references = await collectOutputs(runner, task.source.feeds, job);
+    const classes = classOutputs(references);
+    originals.source = { ...task.source, references, classOutputs: classes };
+    run.setTask({ ...task, summary: { ...task.summary, metrics: agreementMetrics(classes) } });
   } catch (error) {
     // Without the original's outputs nothing can be compared; each card says so when its evaluation fails.
     rethrowIfCancelled(error);
-    originals.references = null;
   } finally {
     port.dispose();
   }
-}
-
-function withReferences(source: TaskSource, originals: OriginalOutputs): TaskSource {
-  if (source.kind !== 'agreement' || source.references !== null) return source;
-  return { ...source, references: originals.references };
 }
 
 function sampleLimit<Handle>(request: TargetRequest<Handle>): number | undefined {

@@ -6,7 +6,7 @@
 import { throwIfCancelled } from '../base/cancel.ts';
 import { asStudioError, StudioError, toErrorRecord } from '../base/errors/index.ts';
 import type { JobContext } from '../base/progress.ts';
-import type { Feeds } from '../eval/types.ts';
+import type { TaskSource } from '../eval/types.ts';
 import { judgeTarget } from './judge.ts';
 import { type Contestant, measureTarget } from './measure.ts';
 import type { BuiltVariant, PreparedTask, StudyHost } from './ports.ts';
@@ -46,7 +46,7 @@ export async function runStudy<Handle>(request: StudyRequest<Handle>): Promise<R
   const task = await host.task(job);
   run.setTask(task);
 
-  const originals: OriginalOutputs = { references: null };
+  const originals: OriginalOutputs = { source: null };
   for (const target of study.targets) {
     const contestants: Contestant<Handle>[] = [];
     for (const [index, variant] of built.entries())
@@ -57,9 +57,9 @@ export async function runStudy<Handle>(request: StudyRequest<Handle>): Promise<R
   return run.report();
 }
 
-/** Outputs of the original model for the task's inputs, which agreement metrics compare with. Collected once a run. */
+/** The task with the original's outputs in it, which agreement metrics compare with. Collected once a run. */
 export interface OriginalOutputs {
-  references: readonly Feeds[] | null;
+  source: TaskSource | null;
 }
 
 async function buildVariants<Handle>(run: StudyRun<Handle>): Promise<(BuiltVariant<Handle> | null)[]> {

@@ -1,0 +1,133 @@
+import { writeFile } from 'node:fs/promises';
+import { findPreset, presets } from '../../core/recipe/presets.ts';
+import type { Recipe } from '../../core/recipe/schema.ts';
+import { overallVerdict } from '../../core/report/rows.ts';
+import { reportText } from '../../core/report/text.ts';
+import { runStudy } from '../../core/study/run.ts';
+import { executionProviders, type Study, studySchema } from '../../core/study/schema.ts';
+import { filesByteLength, saveFiles } from '../../core/study/variant.ts';
+import { type OptionSpec, type Parsed, parseCommandLine, parseDrop, UsageError } from '../args.ts';
+import { createNodeHost, defaultProvider, nodeEnvironment } from '../node-host.ts';
+import { openModelFile } from '../open-model.ts';
+import { terminalJob } from '../progress.ts';
+import { recipeFromFile, recipeFromPreset, studyFromLink } from '../recipes.ts';
+import { findSample } from '../samples.ts';
+import { chooseTask } from '../tasks.ts';
+import type { Command } from './command.ts';
+
+const options = {
+  recipe: { type: 'string', multiple: true, value: 'FILE', help: 'a recipe.json; may be given several times' },
+  preset: { type: 'string', multiple: true, value: 'NAME', help: presets.map(({ id }) => id).join(', ') },
+  link: { type: 'string', value: 'URL', help: 'variants, task and gate of a link from the page' },
+  sample: { type: 'string', value: 'ID', help: 'a sample model with its task, instead of MODEL' },
+  task: { type: 'string', value: 'NAME', help: 'a sample task, or "random" (default for your own model)' },
+  samples: { type: 'string', value: 'N', help: 'how many samples to evaluate' },
+  dim: { type: 'string', multiple: true, value: 'NAME=N', help: 'value of a free dimension, for random inputs' },
+  seed: { type: 'string', value: 'N', help: 'seed of random inputs (default 1)' },
+  provider: {
+    type: 'string',
+    value: 'NAME',
+    help: 'cpu (onnxruntime-node) or wasm (onnxruntime-web); default: cpu when installed',
+  },
+  threads: { type: 'string', value: 'N', help: 'threads (default: chosen from the machine)' },
+  runs: { type: 'string', value: 'N', help: 'timed runs a variant (default 20)' },
+  'max-drop': {
+    type: 'string',
+    value: 'DROP',
+    help: 'the gate: 2%, 0.02, or abs:0.5 in the metric’s own unit (default 2%)',
+  },
+  json: {
+    type: 'string',
+    value: 'REPORT',
+    help: 'write the report as JSON ("-" for standard output instead of the table)',
+  },
+} satisfies Record<string, OptionSpec>;
+
+export const compare: Command = {
+  name: 'compare',
+  usage:
+    'whittle compare (MODEL | --sample ID) --recipe A --recipe B [--task NAME] [--runs N] [--max-drop 2%] [--json REPORT]',
+  summary: 'Builds, runs and evaluates variants side by side; exit code 1 when the gate fails.',
+  options,
+  run: async (args) => {
+    const parsed = parseCommandLine(args, options);
+    const job = terminalJob();
+    const { path, sampleId } = chosenModel(parsed);
+    const sample = sampleId ? await findSample(sampleId) : undefined;
+    const file = await openModelFile(sample?.modelPath ?? path!, job);
+    const modelKey = await file.sha256();
+    const link = parsed.string('link');
+    const linked = link ? studyFromLink(link) : undefined;
+    const task = await chooseTask({ parsed, model: file.model, sample, linked });
+    const modelRef = sample
+      ? ({ kind: 'sample', id: sample.id } as const)
+      : ({ kind: 'file', name: file.name, sha256: modelKey, byteLength: file.fileBytes } as const);
+    const study: Study = studySchema.parse({
+      model: modelRef,
+      variants: [findPreset('original')!.recipe, ...(await chosenRecipes(parsed, linked))],
+      targets: [
+        {
+          provider: await chosenProvider(parsed),
+          threads: parsed.number('threads', 0, { min: 0, max: 64, integer: true }),
+        },
+      ],
+      task: task.ref,
+      gate: { ...linked?.gate, ...(parsed.string('max-drop') ? parseDrop(parsed.string('max-drop')!) : {}) },
+      plan: { ...linked?.plan, latencyRuns: parsed.number('runs', 20, { min: 3, max: 1000, integer: true }) },
+    });
+    const originalFiles = await saveFiles(file.model, file.name);
+    const report = await runStudy({
+      study,
+      host: createNodeHost({ file, modelKey, task: task.prepare, dims: task.dims }),
+      job,
+      environment: nodeEnvironment(),
+      model: {
+        ref: modelRef,
+        name: sample?.title ?? file.name,
+        sha256: modelKey,
+        fileBytes: filesByteLength(originalFiles),
+        ...task.modelFacts,
+      },
+    });
+    job.done();
+    const json = parsed.string('json');
+    if (json === '-') process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    else {
+      if (json) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
+      process.stdout.write(`${reportText(report)}\n`);
+    }
+    const verdict = overallVerdict(report);
+    return verdict === 'fail' || verdict === 'not-evaluated' ? 1 : 0;
+  },
+};
+
+function chosenModel(parsed: Parsed): { path?: string; sampleId?: string } {
+  const sampleId = parsed.string('sample');
+  const [path, ...rest] = parsed.positionals;
+  if (rest.length > 0 || (path === undefined) === (sampleId === undefined))
+    throw new UsageError('compare takes one model: a file, or --sample ID.');
+  return sampleId === undefined ? { path: path! } : { sampleId };
+}
+
+async function chosenRecipes(parsed: Parsed, linked: Study | undefined): Promise<Recipe[]> {
+  const recipes: Recipe[] = linked ? linked.variants.filter(({ steps }, index) => index > 0 || steps.length > 0) : [];
+  for (const path of parsed.strings('recipe')) recipes.push(await recipeFromFile(path));
+  for (const id of parsed.strings('preset')) recipes.push(recipeFromPreset(id));
+  if (recipes.length === 0)
+    throw new UsageError('nothing to compare with the original: give --recipe, --preset or --link.');
+  if (recipes.length > 7)
+    throw new UsageError(`at most seven variants beside the original; ${recipes.length} were given.`);
+  return recipes;
+}
+
+async function chosenProvider(parsed: Parsed): Promise<'cpu' | 'wasm'> {
+  const given = parsed.string('provider');
+  if (given === undefined) return defaultProvider();
+  if (given !== 'cpu' && given !== 'wasm') {
+    const known = (executionProviders as readonly string[]).includes(given);
+    throw new UsageError(
+      known ? `--provider ${given} needs a browser; the command line has cpu and wasm.` : '--provider is cpu or wasm.',
+    );
+  }
+  return given;
+}

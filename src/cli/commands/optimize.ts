@@ -1,0 +1,111 @@
+import { writeFile } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { presets } from '../../core/recipe/presets.ts';
+import type { Recipe } from '../../core/recipe/schema.ts';
+import { fileSuffix } from '../../core/recipe/suffix.ts';
+import { buildVariant, saveFiles } from '../../core/study/variant.ts';
+import { type OptionSpec, parseCommandLine, UsageError } from '../args.ts';
+import { formatBytes, formatChange, formatMs, formatTable } from '../format.ts';
+import { nodeExecutor } from '../node-host.ts';
+import { openModelFile } from '../open-model.ts';
+import { terminalJob } from '../progress.ts';
+import { recipeFromFile, recipeFromPreset, studyFromLink } from '../recipes.ts';
+import { temporaryStore } from '../store.ts';
+import { writeModelFiles } from '../write-model.ts';
+import type { Command } from './command.ts';
+
+const options = {
+  recipe: { type: 'string', value: 'FILE', help: 'a recipe.json' },
+  preset: { type: 'string', value: 'NAME', help: presets.map(({ id }) => id).join(', ') },
+  link: { type: 'string', value: 'URL', help: 'a link from the page' },
+  variant: {
+    type: 'string',
+    value: 'NAME',
+    help: 'which variant of the link (default: the first that is not the original)',
+  },
+  out: { type: 'string', short: 'o', value: 'OUT', help: 'where to write (default: beside the model, with a suffix)' },
+  json: { type: 'string', value: 'REPORT', help: 'write what was done as JSON ("-" for standard output)' },
+} satisfies Record<string, OptionSpec>;
+
+export const optimize: Command = {
+  name: 'optimize',
+  usage: 'whittle optimize MODEL (--recipe FILE | --preset NAME | --link URL) [-o OUT] [--json REPORT]',
+  summary: 'Applies a recipe and writes the variant.',
+  options,
+  run: async (args) => {
+    const parsed = parseCommandLine(args, options);
+    const [path, ...rest] = parsed.positionals;
+    if (!path || rest.length > 0) throw new UsageError('optimize takes one model.');
+    const recipe = await chosenRecipe(
+      parsed.string('recipe'),
+      parsed.string('preset'),
+      parsed.string('link'),
+      parsed.string('variant'),
+    );
+    const out = parsed.string('out') ?? defaultOutput(path, recipe);
+    if (out === path) throw new UsageError('the output would replace the model; choose another name with -o.');
+
+    const job = terminalJob();
+    const file = await openModelFile(path, job);
+    const sourceSha256 = await file.sha256();
+    const { model, facts } = await buildVariant({
+      model: file.model,
+      modelKey: sourceSha256,
+      sourceSha256,
+      recipe,
+      job,
+      store: temporaryStore(),
+      executor: nodeExecutor(),
+      now: () => performance.now(),
+    });
+    const written = await writeModelFiles(out, await saveFiles(model, basename(out)), job);
+    job.done();
+
+    const report = parsed.string('json');
+    const record = { format: 'whittle-build', version: 1, model: file.name, sourceSha256, recipe, facts, written };
+    if (report === '-') process.stdout.write(`${JSON.stringify(record, null, 2)}\n`);
+    else {
+      if (report) await writeFile(report, `${JSON.stringify(record, null, 2)}\n`);
+      process.stdout.write(`${summary(facts, file.fileBytes, written)}\n`);
+    }
+    return 0;
+  },
+};
+
+async function chosenRecipe(file?: string, preset?: string, link?: string, variant?: string): Promise<Recipe> {
+  if ([file, preset, link].filter((given) => given !== undefined).length !== 1)
+    throw new UsageError('give one of --recipe, --preset and --link.');
+  if (file) return recipeFromFile(file);
+  if (preset) return recipeFromPreset(preset);
+  const { variants } = studyFromLink(link!);
+  const found = variant
+    ? variants.find(({ name }) => name === variant)
+    : (variants.find(({ steps }) => steps.length > 0) ?? variants[0]);
+  if (!found)
+    throw new UsageError(
+      `the link has no variant "${variant}"; it has: ${variants.map(({ name }) => name).join(', ')}.`,
+    );
+  return found;
+}
+
+function defaultOutput(path: string, recipe: Recipe): string {
+  const stem = basename(path, extname(path));
+  return join(dirname(path), `${stem}${fileSuffix(recipe) || '_optimized'}.onnx`);
+}
+
+type Facts = Awaited<ReturnType<typeof buildVariant>>['facts'];
+
+function summary(facts: Facts, sourceBytes: number, written: readonly string[]): string {
+  const rows = facts.ledger.map((step) => [
+    `  ${step.title}`,
+    `${step.fired} x`,
+    `${step.nodesBefore} -> ${step.nodesAfter} nodes`,
+    formatMs(step.durationMs),
+  ]);
+  const advisories = facts.advisories.map(({ level, message }) => `  ${level}: ${message}`);
+  return [
+    formatTable(rows),
+    ...advisories,
+    `${written.join(', ')}: ${formatBytes(facts.fileBytes)} (${formatChange(facts.fileBytes, sourceBytes)}), ${facts.nodes} nodes, ${formatMs(facts.buildMs)}`,
+  ].join('\n');
+}

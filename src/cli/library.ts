@@ -1,0 +1,20 @@
+/** The core as one module, for the scripts under bench/ and test/ (built to dist-node/core.js). */
+export * from '../core/base/errors/index.ts';
+export * from '../core/base/memory-source.ts';
+export * from '../core/base/progress.ts';
+export * from '../core/ir/build.ts';
+export * from '../core/ir/print.ts';
+export * from '../core/ir/types.ts';
+export * from '../core/ir/validate.ts';
+export * from '../core/ir/walk.ts';
+export * from '../core/onnx/read.ts';
+export * from '../core/onnx/write.ts';
+export * from '../core/recipe/apply.ts';
+export * from '../core/recipe/parse.ts';
+export * from '../core/recipe/presets.ts';
+export * from '../core/recipe/registry.ts';
+export * from '../core/study/variant.ts';
+export { createExecutor } from '../runtime/executor.ts';
+export { openFileSource } from '../runtime/node-file-source.ts';
+export { openNodeRuntime } from '../runtime/node-ort.ts';
+export { temporaryStore } from './store.ts';

@@ -1,0 +1,119 @@
+/** The study's host on the command line: everything in this process, one session at a time. */
+import { readFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { StudioError } from '../core/base/errors/index.ts';
+import { loadTask } from '../core/eval/load-task.ts';
+import type { TaskFiles, TaskSource } from '../core/eval/types.ts';
+import type { Recipe } from '../core/recipe/schema.ts';
+import type { Executor } from '../core/step/define.ts';
+import type { BuiltVariant, InferPort, ModelFiles, PreparedTask, StudyHost } from '../core/study/ports.ts';
+import type { Environment } from '../core/study/results.ts';
+import type { TaskRef } from '../core/study/schema.ts';
+import { buildVariant } from '../core/study/variant.ts';
+import { createExecutor } from '../runtime/executor.ts';
+import { InferEngine } from '../runtime/infer-engine.ts';
+import { openNodeRuntime } from '../runtime/node-ort.ts';
+import type { OpenedFile } from './open-model.ts';
+import { temporaryStore } from './store.ts';
+import { gatherParts } from './write-model.ts';
+
+/** Where constant folding runs: small models, once each. */
+const FOLDING_TARGET = { provider: 'cpu', threads: 1 } as const;
+
+export interface NodeHostOptions {
+  readonly file: OpenedFile;
+  readonly modelKey: string;
+  readonly task: () => Promise<PreparedTask>;
+  readonly dims?: Readonly<Record<string, number>>;
+}
+
+export function createNodeHost(options: NodeHostOptions): StudyHost<ModelFiles> {
+  const store = temporaryStore();
+  const executor = createExecutor(async () => (await openNodeRuntime(RUNTIME_TARGET)).port, {
+    provider: 'cpu',
+    threads: 1,
+  });
+  return {
+    engineKey: __WHITTLE_VERSION__,
+    now: () => performance.now(),
+    wallClock: () => new Date().toISOString(),
+    build: async (recipe: Recipe, job): Promise<BuiltVariant<ModelFiles>> => {
+      const { facts, runtimeFiles } = await buildVariant({
+        model: options.file.model,
+        modelKey: options.modelKey,
+        sourceSha256: options.modelKey,
+        recipe,
+        job,
+        store,
+        executor,
+        now: () => performance.now(),
+        ...(options.dims ? { dims: options.dims } : {}),
+      });
+      return { facts, files: runtimeFiles };
+    },
+    openInfer: async (): Promise<InferPort<ModelFiles>> => createNodeInfer(),
+    task: () => options.task(),
+    cached: () => Promise.resolve(undefined),
+    remember: () => Promise.resolve(),
+  };
+}
+
+export function nodeExecutor(): Executor {
+  return createExecutor(async () => (await openNodeRuntime(FOLDING_TARGET)).port, FOLDING_TARGET);
+}
+
+export function createNodeInfer(): InferPort<ModelFiles> {
+  return new InferEngine<ModelFiles>({
+    openRuntime: openNodeRuntime,
+    readModel: async (files) => ({
+      graph: await gatherParts(files.graph),
+      externalData: await Promise.all(
+        files.externalData.map(async ({ path, parts }) => ({ path, data: await gatherParts(parts) })),
+      ),
+    }),
+    taskFiles: fileTaskFiles,
+  });
+}
+
+/** @param base a directory that ends in '/' */
+export function fileTaskFiles(base: string): TaskFiles {
+  return async (name) => {
+    try {
+      return new Uint8Array(await readFile(base + name));
+    } catch (error) {
+      throw new StudioError('task/data-missing', { task: base, reason: (error as Error).message }, error);
+    }
+  };
+}
+
+/** Where the samples lie: beside the built page, or in the repository. */
+export function samplesDirectory(): string {
+  return fileURLToPath(new URL('../public/samples/', import.meta.url));
+}
+
+export async function prepareTask(source: TaskSource, ref: TaskRef): Promise<PreparedTask> {
+  const base = source.kind === 'sample-task' ? source.assetBase : '';
+  const task = await loadTask(source, fileTaskFiles(base));
+  return {
+    source,
+    summary: {
+      title: task.title,
+      metrics: task.metrics,
+      sampleCount: task.sampleCount,
+      latencyFeeds: task.latencyFeeds(),
+    },
+    key: JSON.stringify(ref),
+  };
+}
+
+export function nodeEnvironment(): Environment {
+  return {
+    host: 'node',
+    userAgent: `Node ${process.versions.node} (${process.platform} ${process.arch})${cpus()[0] ? `, ${cpus()[0]!.model.trim()}` : ''}`,
+    logicalCores: cpus().length,
+    crossOriginIsolated: true,
+    webgpuAdapter: null,
+    whittleVersion: __WHITTLE_VERSION__,
+  };
+}

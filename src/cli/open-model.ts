@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { StudioError } from '../core/base/errors/index.ts';
+import type { JobContext } from '../core/base/progress.ts';
+import type { Model } from '../core/ir/types.ts';
+import { readModel } from '../core/onnx/read.ts';
+import { openFileSource } from '../runtime/node-file-source.ts';
+
+export interface OpenedFile {
+  readonly path: string;
+  readonly name: string;
+  readonly fileBytes: number;
+  readonly model: Model;
+  /** Of the graph file alone; external data is not in it. */
+  sha256(): Promise<string>;
+}
+
+/** Opens a model with the external data that lies beside it. @throws StudioError file/*, model/* */
+export async function openModelFile(path: string, job: JobContext): Promise<OpenedFile> {
+  const name = basename(path);
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    const reason = error.code === 'ENOENT' ? 'there is no such file' : error.message;
+    throw new StudioError('file/unreadable', { name: path, reason }, error);
+  });
+  if (!found.isFile()) throw new StudioError('file/unreadable', { name: path, reason: 'it is not a file' });
+  const model = await readModel(openFileSource(path), {
+    resolveExternal: (location) => {
+      try {
+        return openFileSource(join(dirname(path), location));
+      } catch {
+        return undefined;
+      }
+    },
+    signal: job.signal,
+    onProgress: job.onProgress,
+  });
+  let digest: Promise<string> | undefined;
+  return { path, name, fileBytes: found.size, model, sha256: () => (digest ??= hashFile(path)) };
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

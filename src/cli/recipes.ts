@@ -1,0 +1,45 @@
+/** Recipes as the command line names them: files, presets, links. */
+import { readFile } from 'node:fs/promises';
+import { StudioError } from '../core/base/errors/index.ts';
+import { canonicalRecipe, parseRecipe } from '../core/recipe/parse.ts';
+import { findPreset, presets } from '../core/recipe/presets.ts';
+import type { Recipe } from '../core/recipe/schema.ts';
+import { decodeStudy } from '../core/study/link.ts';
+import type { Study } from '../core/study/schema.ts';
+import { UsageError } from './args.ts';
+
+export async function recipeFromFile(path: string): Promise<Recipe> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new StudioError('file/unreadable', { name: path, reason: (error as Error).message }, error);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new StudioError('recipe/invalid', { path: path, reason: (error as Error).message }, error);
+  }
+  return unwrap(parseRecipe(json));
+}
+
+export function recipeFromPreset(id: string): Recipe {
+  const preset = findPreset(id);
+  if (!preset)
+    throw new UsageError(
+      `There is no preset "${id}". There are: ${presets.map((candidate) => candidate.id).join(', ')}.`,
+    );
+  return unwrap(canonicalRecipe(preset.recipe));
+}
+
+/** @param link a whole address or the part after '#' */
+export function studyFromLink(link: string): Study {
+  const hash = link.indexOf('#');
+  return unwrap(decodeStudy(hash >= 0 ? link.slice(hash) : link));
+}
+
+function unwrap<T>(result: { ok: true; value: T } | { ok: false; error: StudioError }): T {
+  if (!result.ok) throw result.error;
+  return result.value;
+}

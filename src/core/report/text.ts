@@ -1,0 +1,106 @@
+/** A report as plain text: what the command line prints. */
+import type { Report } from '../study/results.ts';
+import { type MetricCell, overallVerdict, type ReportRow, reportRows } from './rows.ts';
+
+const verdictWords = {
+  pass: 'PASS',
+  fail: 'FAIL',
+  inconclusive: 'TOO FEW SAMPLES',
+  baseline: 'original',
+  'not-evaluated': 'NOT EVALUATED',
+} as const;
+
+export function reportText(report: Report): string {
+  const rows = reportRows(report);
+  const lines: string[] = [
+    `${report.model.name}: ${megabytes(report.model.fileBytes)}, ${report.model.parameters.toLocaleString('en')} parameters`,
+    `Task: ${report.task.title}. Gate: at most ${gateText(report)} worse, at ${(report.gate.confidence * 100).toFixed(0)} % confidence.`,
+  ];
+  const targets = [...new Set(rows.map((row) => row.targetName))];
+  for (const target of targets) {
+    const own = rows.filter((row) => row.targetName === target);
+    lines.push('', target || 'Not run', table([header(report), ...own.map((row) => cells(report, row))]));
+    for (const row of own) {
+      const problem = row.error ?? (row.verdict && row.verdict.verdict !== 'baseline' ? row.verdict.reason : null);
+      if (problem) lines.push(`  ${row.variant}: ${problem}`);
+    }
+  }
+  lines.push('', `Gate: ${overallWords[overallVerdict(report)]}`);
+  return lines.join('\n');
+}
+
+const overallWords = {
+  pass: 'passed',
+  fail: 'FAILED',
+  inconclusive: 'inconclusive (too few samples to say)',
+  'not-evaluated': 'not evaluated',
+} as const;
+
+function header(report: Report): string[] {
+  return [
+    '  variant',
+    'file',
+    '',
+    'median',
+    'p5-p95',
+    '',
+    ...report.task.metrics.slice(0, 2).map((metric) => metric.short),
+    'verdict',
+  ];
+}
+
+function cells(report: Report, row: ReportRow): string[] {
+  const metrics = report.task.metrics.slice(0, 2).map(({ id }) => {
+    const cell = row.metrics.find((candidate) => candidate.id === id);
+    return cell ? metricText(report, cell) : '-';
+  });
+  return [
+    `  ${row.variant}`,
+    row.fileBytes === null ? '-' : megabytes(row.fileBytes),
+    row.fileRatio === null ? '' : change(row.fileRatio),
+    row.medianMs === null ? '-' : `${significant(row.medianMs)} ms`,
+    row.p5Ms === null || row.p95Ms === null ? '' : `${significant(row.p5Ms)}-${significant(row.p95Ms)}`,
+    row.latencyRatio === null ? '' : row.latencyDifference === 'within noise' ? 'noise' : change(row.latencyRatio),
+    ...metrics,
+    row.verdict ? verdictWords[row.verdict.verdict] : '',
+  ];
+}
+
+function metricText(report: Report, cell: MetricCell): string {
+  const definition = report.task.metrics.find(({ id }) => id === cell.id)!;
+  const show = (value: number) =>
+    definition.format === 'percent'
+      ? `${(value * 100).toFixed(definition.decimals)}`
+      : value.toFixed(definition.decimals);
+  const unit = definition.format === 'percent' ? ' %' : definition.format === 'decibel' ? ' dB' : '';
+  const interval = cell.interval ? ` [${show(cell.interval[0])}, ${show(cell.interval[1])}]` : '';
+  return `${show(cell.value)}${unit}${interval}`;
+}
+
+function gateText({ gate, task }: Report): string {
+  const metric = task.metrics[0]?.short ?? 'the metric';
+  return gate.mode === 'relative'
+    ? `${+(gate.maxWorse * 100).toFixed(4)} % (of the original's ${metric})`
+    : `${gate.maxWorse} (${metric})`;
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e6 ? 3 : bytes < 1e7 ? 2 : 1)} MB`;
+const significant = (ms: number) =>
+  ms < 1 ? ms.toFixed(3) : ms < 10 ? ms.toFixed(2) : ms < 1000 ? ms.toFixed(1) : ms.toFixed(0);
+
+function change(ratio: number): string {
+  const percent = (ratio - 1) * 100;
+  return `${percent > 0 ? '+' : ''}${percent.toFixed(0)} %`;
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
