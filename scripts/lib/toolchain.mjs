@@ -28,7 +28,8 @@ export async function ensureDependencies(root) {
   const lock = join(root, 'package-lock.json');
   if (existsSync(installed) && sameLock(installed, lock)) return;
   console.log('Installing dependencies (a few minutes the first time)...');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], root);
+  // onnxruntime-node's install script downloads CUDA libraries; its CPU binary, all that Whittle uses, is in the package.
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], root, { ONNXRUNTIME_NODE_INSTALL: 'skip' });
 }
 
 /** npm's hidden lock file lists what is installed; optional packages of other platforms are missing from it. */
