@@ -122,6 +122,6 @@ export function quantizeAffine(
 ): void {
   for (let i = 0, at = start; i < count; i += 1, at += stride) {
     const code = roundHalfEven(Math.fround(values[at]! / scale)) + zeroPoint;
-    codes[at] = code < range.min ? range.min : code > range.max ? range.max : code;
+    codes[at] = code < range.min ? range.min : Math.min(code, range.max);
   }
 }

@@ -3,6 +3,7 @@
  * the same bits: SIMD kernels, and plain TypeScript where WebAssembly may not be compiled (a strict content security
  * policy) and for tests to compare with.
  */
+import { type NBitsScheme, roundToNearestParameters } from './nbits-parameters.ts';
 import { assemble } from './wasm/assembler.ts';
 import { blockKernelFunctions, type KernelBits } from './wasm/block-kernels.ts';
 
@@ -36,6 +37,25 @@ export interface PanelQuantizer {
    * @param zeroPoints one number per block
    */
   quantize(bits: KernelBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array;
+  /** Ranges, round-to-nearest parameters and codes in one go: the same result as the single calls, faster. */
+  roundToNearest(scheme: NBitsScheme): QuantizedPanel;
+}
+
+/** Arrays have one entry (or blob) per block and are valid until the next call. */
+export interface QuantizedPanel {
+  readonly packed: Uint8Array;
+  readonly scales: Float32Array;
+  readonly zeroPoints: Float32Array;
+  /** False when the panel holds NaN or an infinity, or a range whose scale overflows. */
+  readonly finite: boolean;
+}
+
+function roundToNearestByParts(quantizer: PanelQuantizer, scheme: NBitsScheme): QuantizedPanel {
+  const { min, max, finite } = quantizer.ranges();
+  const parameters = roundToNearestParameters(min, max, scheme);
+  const { scales, reciprocals, zeroPoints } = parameters;
+  const packed = quantizer.quantize(scheme.bits, reciprocals, zeroPoints);
+  return { packed, scales, zeroPoints, finite: finite && parameters.finite };
 }
 
 export function blockCount({ order, rows, columns, blockSize }: PanelShape): number {
@@ -53,15 +73,21 @@ interface KernelExports {
   ): number;
   rangesOfRows(source: number, blocks: number, blockBytes: number, min: number, max: number): number;
 }
+type ParametersExport = (bytes: number, min: number, max: number, scales: number) => number;
 type QuantizeExport = (...args: number[]) => void;
 
 const PAGE_BYTES = 65536;
 const alignUp = (value: number, to: number) => Math.ceil(value / to) * to;
+/**
+ * Length of a row of floats that takes an odd number of 64-byte cache lines: going down a column whose rows lie a
+ * power of two apart would hit the same few cache sets again and again (measured: three times slower).
+ */
+const oddLines = (floats: number) => (Math.ceil(floats / 16) | 1) * 16;
 let compiled: WebAssembly.Module | undefined;
 
 /** Holds one panel in linear memory, which grows to the largest panel seen (a few MB) and is freed with the object. */
 class WasmPanelQuantizer implements PanelQuantizer {
-  readonly #memory = new WebAssembly.Memory({ initial: 1 });
+  readonly #memory: WebAssembly.Memory = new WebAssembly.Memory({ initial: 1 });
   readonly #kernels: Record<string, unknown>;
   #shape: PanelShape = { order: 'rows', rows: 0, columns: 0, blockSize: 16 };
   /** Byte addresses of the panel's parts, and the padded length of its rows. */
@@ -69,6 +95,7 @@ class WasmPanelQuantizer implements PanelQuantizer {
   #blocks = 0;
   #minAt = 0;
   #maxAt = 0;
+  #scaleAt = 0;
   #packedAt = 0;
 
   constructor() {
@@ -79,13 +106,14 @@ class WasmPanelQuantizer implements PanelQuantizer {
   load(values: Float32Array, shape: PanelShape): void {
     const { order, rows, columns, blockSize } = shape;
     this.#shape = shape;
-    const paddedColumns = alignUp(columns, order === 'columns' ? 4 : blockSize);
+    const paddedColumns = order === 'columns' ? oddLines(columns) : alignUp(columns, blockSize);
     const paddedRows = order === 'columns' ? blockSize : rows;
     this.#rowBytes = paddedColumns * 4;
-    this.#blocks = order === 'columns' ? paddedColumns : rows * (paddedColumns / blockSize);
+    this.#blocks = order === 'columns' ? alignUp(columns, 4) : rows * (paddedColumns / blockSize);
     this.#minAt = alignUp(paddedRows * this.#rowBytes, 16);
     this.#maxAt = alignUp(this.#minAt + this.#blocks * 4, 16);
-    this.#packedAt = alignUp(this.#maxAt + this.#blocks * 4, 16);
+    this.#scaleAt = alignUp(this.#maxAt + this.#blocks * 4, 16);
+    this.#packedAt = alignUp(this.#scaleAt + this.#blocks * 4, 16);
     this.#reserve(this.#packedAt + this.#blocks * blockSize);
 
     const target = new Float32Array(this.#memory.buffer, 0, paddedRows * paddedColumns);
@@ -103,7 +131,7 @@ class WasmPanelQuantizer implements PanelQuantizer {
     const { rangesOfColumns, rangesOfRows } = this.#kernels as unknown as KernelExports;
     const notFinite =
       order === 'columns'
-        ? rangesOfColumns(0, this.#rowBytes, rows, this.#rowBytes, this.#minAt, this.#maxAt)
+        ? rangesOfColumns(0, this.#rowBytes, rows, this.#blocks * 4, this.#minAt, this.#maxAt)
         : rangesOfRows(0, this.#blocks, blockSize * 4, this.#minAt, this.#maxAt);
     const count = blockCount(this.#shape);
     const { buffer } = this.#memory;
@@ -115,18 +143,44 @@ class WasmPanelQuantizer implements PanelQuantizer {
   }
 
   quantize(bits: KernelBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array {
-    const { order, blockSize } = this.#shape;
     const { buffer } = this.#memory;
     // The ranges have been read by now; their place serves the parameters.
     new Float32Array(buffer, this.#minAt).set(reciprocals);
     new Float32Array(buffer, this.#maxAt).set(zeroPoints);
+    return this.#quantizeInPlace(bits);
+  }
+
+  roundToNearest(scheme: NBitsScheme): QuantizedPanel {
+    if (scheme.scaleType !== 'float32') return roundToNearestByParts(this, scheme);
+    const { finite } = this.ranges();
+    const { bits, symmetric } = scheme;
+    const padded = alignUp(this.#blocks, 4);
+    // The kernel takes four blocks at a time; what lies past the last one must not look like a value that overflows.
+    for (const at of [this.#minAt, this.#maxAt])
+      new Float32Array(this.#memory.buffer, at, padded).fill(0, this.#blocks);
+    const kernel = this.#kernels[`${symmetric ? 'symmetric' : 'asymmetric'}Parameters${bits}`] as ParametersExport;
+    const overflow = kernel(padded * 4, this.#minAt, this.#maxAt, this.#scaleAt);
+    const packed = this.#quantizeInPlace(bits);
+    const { buffer } = this.#memory;
+    const count = blockCount(this.#shape);
+    return {
+      packed,
+      scales: new Float32Array(buffer, this.#scaleAt, count),
+      zeroPoints: new Float32Array(buffer, this.#maxAt, count),
+      finite: finite && overflow === 0,
+    };
+  }
+
+  #quantizeInPlace(bits: KernelBits): Uint8Array {
+    const { order, blockSize } = this.#shape;
+    const { buffer } = this.#memory;
     const words = (blockSize * bits) / 32;
     const blobBytes = words * 4;
     const kernel = this.#kernels[
       `${order === 'columns' ? 'quantizeColumns' : 'quantizeRows'}${bits}`
     ] as QuantizeExport;
     if (order === 'columns')
-      kernel(0, this.#rowBytes, words, this.#rowBytes, this.#minAt, this.#maxAt, this.#packedAt, blobBytes);
+      kernel(0, this.#rowBytes, words, this.#blocks * 4, this.#minAt, this.#maxAt, this.#packedAt, blobBytes);
     else kernel(0, this.#blocks, words, this.#minAt, this.#maxAt, this.#packedAt);
     return new Uint8Array(buffer, this.#packedAt, blockCount(this.#shape) * blobBytes);
   }
@@ -139,7 +193,7 @@ class WasmPanelQuantizer implements PanelQuantizer {
 
 /** The reference: slower, and free of WebAssembly. */
 export class PlainPanelQuantizer implements PanelQuantizer {
-  #values = new Float32Array(0);
+  #values: Float32Array = new Float32Array(0);
   #shape: PanelShape = { order: 'rows', rows: 0, columns: 0, blockSize: 16 };
 
   load(values: Float32Array, shape: PanelShape): void {
@@ -184,6 +238,10 @@ export class PlainPanelQuantizer implements PanelQuantizer {
       }
     });
     return packed;
+  }
+
+  roundToNearest(scheme: NBitsScheme): QuantizedPanel {
+    return roundToNearestByParts(this, scheme);
   }
 
   #forEachBlock(visit: (index: number, start: number, stride: number, length: number) => void): void {

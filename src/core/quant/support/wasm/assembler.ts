@@ -143,6 +143,11 @@ export const v128 = {
   fAdd: (a: Code, b: Code): Code => [a, b, simd(0xe4)],
   fSub: (a: Code, b: Code): Code => [a, b, simd(0xe5)],
   fMul: (a: Code, b: Code): Code => [a, b, simd(0xe6)],
+  fDiv: (a: Code, b: Code): Code => [a, b, simd(0xe7)],
+  fAbs: (a: Code): Code => [a, simd(0xe0)],
+  fNegate: (a: Code): Code => [a, simd(0xe1)],
+  fNotEqual: (a: Code, b: Code): Code => [a, b, simd(0x42)],
+  fGreater: (a: Code, b: Code): Code => [a, b, simd(0x44)],
   /** `b < a ? b : a` lane by lane: as `if (b < a) a = b`. */
   fPseudoMin: (a: Code, b: Code): Code => [a, b, simd(0xea)],
   /** `a < b ? b : a`. */

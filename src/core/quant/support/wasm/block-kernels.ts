@@ -192,9 +192,66 @@ function quantizeRows(bits: KernelBits): FunctionSource {
   };
 }
 
+/**
+ * symmetricParameters<bits> and asymmetricParameters<bits>(bytes, minToReciprocal, maxToZeroPoint, scales): the formulas
+ * of nbits-parameters.ts for float32 scales, four blocks at a time; reciprocals and zero points take the place of the
+ * ranges. Returns nonzero when a scale is not finite.
+ */
+function roundToNearestParameters(bits: KernelBits, symmetric: boolean): FunctionSource {
+  const [bytes, minAt, maxAt, scales, offset] = [0, 1, 2, 3, 4];
+  const [low, high, scale, reciprocal, usable, largest] = [5, 6, 7, 8, 9, 10];
+  const zero = v128.splatFloat(0);
+  const half = 2 ** (bits - 1);
+  const maxCode = 2 ** bits - 1;
+  const longerSide = v128.select(get(high), get(low), v128.fGreater(v128.fAbs(get(high)), v128.fAbs(get(low))));
+  const widened = [
+    set(low, v128.fPseudoMin(get(low), zero)),
+    set(high, v128.fPseudoMax(get(high), zero)),
+    set(scale, v128.fDiv(v128.fSub(get(high), get(low)), v128.splatFloat(maxCode))),
+  ];
+  // 0 / 0 in a block of zeros is a NaN, which the mask takes away.
+  const exact = v128.and(v128.fNegate(v128.fDiv(get(low), get(scale))), v128.fNotEqual(get(scale), zero));
+  const rounded = v128.fFloor(v128.fAdd(exact, v128.splatFloat(JUST_BELOW_HALF)));
+  const zeroPoint = symmetric
+    ? v128.splatFloat(half)
+    : v128.fPseudoMin(v128.fPseudoMax(rounded, zero), v128.splatFloat(maxCode));
+  return {
+    name: `${symmetric ? 'symmetric' : 'asymmetric'}Parameters${bits}`,
+    params: ['i32', 'i32', 'i32', 'i32'],
+    results: ['i32'],
+    locals: ['i32', 'v128', 'v128', 'v128', 'v128', 'v128', 'v128'],
+    body: [
+      countUp(
+        offset,
+        get(bytes),
+        16,
+        set(low, v128.load(i32.add(get(minAt), get(offset)))),
+        set(high, v128.load(i32.add(get(maxAt), get(offset)))),
+        symmetric ? set(scale, v128.fDiv(v128.fNegate(longerSide), v128.splatFloat(half))) : widened,
+        set(reciprocal, v128.fDiv(v128.splatFloat(1), get(scale))),
+        // Neither 1 / 0 nor the overflowing reciprocal of a subnormal scale is of use: such a block is all zeros.
+        set(usable, v128.iGreater(v128.splatInt(LARGEST_FINITE_BITS + 1), magnitudeBits(get(reciprocal)))),
+        v128.store(i32.add(get(maxAt), get(offset)), zeroPoint),
+        v128.store(i32.add(get(minAt), get(offset)), v128.and(get(reciprocal), get(usable))),
+        set(largest, v128.iMax(get(largest), magnitudeBits(get(scale)))),
+        v128.store(
+          i32.add(get(scales), get(offset)),
+          v128.and(get(scale), v128.or(get(usable), zeroScale(get(scale)))),
+        ),
+      ),
+      anyNotFinite(get(largest)),
+    ],
+  };
+}
+
+/** Mask of the lanes that are +0 or -0: their scale is kept as it is, sign included. */
+const zeroScale = (scale: Code) => v128.iEqual(magnitudeBits(scale), v128.splatInt(0));
+
 export const blockKernelFunctions: readonly FunctionSource[] = [
   rangesOfColumns(),
   rangesOfRows(),
   ...kernelBits.map(quantizeColumns),
   ...kernelBits.map(quantizeRows),
+  ...kernelBits.map((bits) => roundToNearestParameters(bits, true)),
+  ...kernelBits.map((bits) => roundToNearestParameters(bits, false)),
 ];

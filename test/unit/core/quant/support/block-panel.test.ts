@@ -6,7 +6,6 @@ import {
   type PanelShape,
   PlainPanelQuantizer,
 } from '../../../../../src/core/quant/support/block-panel.ts';
-import { roundToNearestParameters } from '../../../../../src/core/quant/support/nbits-parameters.ts';
 import { codeAt, packZeroPoints } from '../../../../../src/core/quant/support/pack-nbits.ts';
 import type { KernelBits } from '../../../../../src/core/quant/support/wasm/block-kernels.ts';
 import { bytesOf, float32Of, loadVectors } from './vectors.ts';
@@ -19,10 +18,8 @@ function quantizePanel(
   symmetric: boolean,
 ) {
   quantizer.load(values, shape);
-  const { min, max, finite } = quantizer.ranges();
-  const parameters = roundToNearestParameters(min.slice(), max.slice(), { bits, symmetric, scaleType: 'float32' });
-  const packed = quantizer.quantize(bits, parameters.reciprocals, parameters.zeroPoints).slice();
-  return { packed, ...parameters, finite: finite && parameters.finite };
+  const { packed, scales, zeroPoints, finite } = quantizer.roundToNearest({ bits, symmetric, scaleType: 'float32' });
+  return { packed: packed.slice(), scales: scales.slice(), zeroPoints: zeroPoints.slice(), finite };
 }
 
 describe('blockwise round to nearest against onnxruntime 1.30', () => {
