@@ -1,0 +1,30 @@
+/** The sample gallery: the format of public/samples/index.json, shared by the page, the command line and the scripts. */
+import { z } from 'zod';
+
+export const sampleSchema = z.object({
+  /** Also the folder below public/samples/ in which its task's data lie. */
+  id: z.string().regex(/^[a-z0-9-]+$/),
+  title: z.string(),
+  /** One line: what it is and what there is to see. */
+  story: z.string(),
+  /** Of the model; data licences are in NOTICE. */
+  licence: z.string(),
+  /** The model file, relative to public/samples/. */
+  model: z.string(),
+  modelBytes: z.number().int(),
+  /** Where the file comes from, relative to the repository, when it is not committed but copied at build time. */
+  packagePath: z.string().optional(),
+  /** Task id, and the folder of its data relative to public/samples/, ending in '/'. */
+  task: z.object({ id: z.string(), data: z.string() }),
+  /** How many samples a first, quick evaluation takes; all of them on demand. */
+  quickSamples: z.number().int().min(1),
+  evaluationSamples: z.number().int().min(1),
+  calibrationSamples: z.number().int().min(0),
+  /** Presets that the gallery starts with, beside the original. */
+  presets: z.array(z.string()),
+  /** Values of the model's free dimensions that fit the task, for predictions. */
+  dims: z.record(z.string(), z.number().int()).default({}),
+});
+export type Sample = z.output<typeof sampleSchema>;
+
+export const sampleIndexSchema = z.object({ samples: z.array(sampleSchema) });
