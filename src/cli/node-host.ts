@@ -1,21 +1,16 @@
 /** The study's host on the command line: everything in this process, one session at a time. */
-import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { StudioError } from '../core/base/errors/index.ts';
-import { loadTask } from '../core/eval/load-task.ts';
-import type { TaskFiles, TaskSource } from '../core/eval/types.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
 import type { Executor } from '../core/step/define.ts';
 import type { BuiltVariant, InferPort, ModelFiles, PreparedTask, StudyHost } from '../core/study/ports.ts';
 import type { Environment } from '../core/study/results.ts';
-import type { TaskRef } from '../core/study/schema.ts';
 import { buildVariant } from '../core/study/variant.ts';
 import { createExecutor } from '../runtime/executor.ts';
 import { InferEngine } from '../runtime/infer-engine.ts';
 import { openNodeRuntime } from '../runtime/node-ort.ts';
 import type { OpenedFile } from './open-model.ts';
 import { temporaryStore } from './store.ts';
+import { fileTaskFiles } from './task-files.ts';
 import { gatherParts } from './write-model.ts';
 
 /** Where constant folding runs: small models, once each. */
@@ -30,10 +25,7 @@ export interface NodeHostOptions {
 
 export function createNodeHost(options: NodeHostOptions): StudyHost<ModelFiles> {
   const store = temporaryStore();
-  const executor = createExecutor(async () => (await openNodeRuntime(RUNTIME_TARGET)).port, {
-    provider: 'cpu',
-    threads: 1,
-  });
+  const executor = nodeExecutor();
   return {
     engineKey: __WHITTLE_VERSION__,
     now: () => performance.now(),
@@ -74,37 +66,6 @@ export function createNodeInfer(): InferPort<ModelFiles> {
     }),
     taskFiles: fileTaskFiles,
   });
-}
-
-/** @param base a directory that ends in '/' */
-export function fileTaskFiles(base: string): TaskFiles {
-  return async (name) => {
-    try {
-      return new Uint8Array(await readFile(base + name));
-    } catch (error) {
-      throw new StudioError('task/data-missing', { task: base, reason: (error as Error).message }, error);
-    }
-  };
-}
-
-/** Where the samples lie: beside the built page, or in the repository. */
-export function samplesDirectory(): string {
-  return fileURLToPath(new URL('../public/samples/', import.meta.url));
-}
-
-export async function prepareTask(source: TaskSource, ref: TaskRef): Promise<PreparedTask> {
-  const base = source.kind === 'sample-task' ? source.assetBase : '';
-  const task = await loadTask(source, fileTaskFiles(base));
-  return {
-    source,
-    summary: {
-      title: task.title,
-      metrics: task.metrics,
-      sampleCount: task.sampleCount,
-      latencyFeeds: task.latencyFeeds(),
-    },
-    key: JSON.stringify(ref),
-  };
 }
 
 export function nodeEnvironment(): Environment {

@@ -22,14 +22,20 @@ function samplesDirectory(): string {
 export async function listSamples(): Promise<FoundSample[]> {
   const directory = samplesDirectory();
   const { samples } = sampleIndexSchema.parse(JSON.parse(await readFile(`${directory}index.json`, 'utf8')));
-  return samples.map((sample) => ({ ...sample, modelPath: `${directory}${sample.model}`, dataDirectory: `${directory}${sample.task.data}` }));
+  return samples.map((sample) => ({
+    ...sample,
+    modelPath: `${directory}${sample.model}`,
+    dataDirectory: `${directory}${sample.task.data}`,
+  }));
 }
 
 /** @throws UsageError listing what there is */
 export async function findSample(id: string): Promise<FoundSample> {
   const samples = await listSamples();
   const found = samples.find((sample) => sample.id === id);
-  if (!found) throw new UsageError(`There is no sample "${id}". There are: ${samples.map((sample) => sample.id).join(', ')}.`);
-  if (!existsSync(found.modelPath)) throw new UsageError(`The model of sample "${id}" is not here yet; run npm run build once.`);
+  if (!found)
+    throw new UsageError(`There is no sample "${id}". There are: ${samples.map((sample) => sample.id).join(', ')}.`);
+  if (!existsSync(found.modelPath))
+    throw new UsageError(`The model of sample "${id}" is not here yet; run npm run build once.`);
   return found;
 }
