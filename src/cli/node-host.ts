@@ -7,7 +7,7 @@ import type { Environment } from '../core/study/results.ts';
 import { buildVariant } from '../core/study/variant.ts';
 import { createExecutor } from '../runtime/executor.ts';
 import { InferEngine } from '../runtime/infer-engine.ts';
-import { openNodeRuntime } from '../runtime/node-ort.ts';
+import { hasNativeRuntime, openNodeRuntime } from '../runtime/node-ort.ts';
 import type { OpenedFile } from './open-model.ts';
 import { temporaryStore } from './store.ts';
 import { fileTaskFiles } from './task-files.ts';
@@ -77,4 +77,9 @@ export function nodeEnvironment(): Environment {
     webgpuAdapter: null,
     whittleVersion: __WHITTLE_VERSION__,
   };
+}
+
+/** The native runtime where it is installed, else WASM: said plainly in every report. */
+export async function defaultProvider(): Promise<'cpu' | 'wasm'> {
+  return (await hasNativeRuntime()) ? 'cpu' : 'wasm';
 }
