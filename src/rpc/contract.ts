@@ -37,24 +37,44 @@ export type InferContract = {
 };
 
 export interface NamedBlob {
-  /** File name, or the path below the dropped folder. */
+  /** File name, or the path relative to the folder of the graph. */
   readonly name: string;
   readonly blob: Blob;
 }
 
-export interface OpenedModel {
+export interface ModelBlobs {
+  readonly graph: NamedBlob;
+  /** Whatever lay beside it: external data is looked up here. */
+  readonly others: readonly NamedBlob[];
+}
+
+export interface VariantRequest {
+  /** Of the model, as `open` gave it. */
   readonly id: string;
-  readonly card: ModelCard;
+  readonly recipe: Recipe;
+  /** SHA-256 of the source, or any other text that identifies it. */
+  readonly modelKey: string;
+  readonly sourceSha256?: string;
+  /** Values of free dimensions by symbol, for predictions. */
+  readonly dims?: Readonly<Record<string, number>>;
 }
 
 export type TransformContract = {
-  /** Reads a model; external data files may come with it. Exactly one of the files must be a model. */
-  open: { request: { readonly files: readonly NamedBlob[]; readonly assetBase: string }; response: OpenedModel };
+  open: {
+    request: { readonly files: ModelBlobs; readonly assetBase: string };
+    response: { readonly id: string; readonly card: ModelCard };
+  };
   card: { request: { readonly id: string }; response: ModelCard };
+  /** The variant as a runtime takes it: weights in a file of their own. */
   build: {
-    request: { readonly id: string; readonly recipe: Recipe };
+    request: VariantRequest;
     response: { readonly facts: VariantFacts; readonly files: BrowserModelHandle };
   };
-  /** Forgets a model and its scratch files. Blobs of its variants that are in use stay readable. */
+  /** The variant as the user saves it: one file where it fits into one. */
+  save: {
+    request: { readonly variant: VariantRequest; readonly fileName: string };
+    response: BrowserModelHandle;
+  };
+  /** Forgets a model and deletes its scratch files; variants that were built from them can then not be read. */
   dispose: { request: { readonly id: string }; response: null };
 };

@@ -10,9 +10,16 @@ import type { MemoryReading } from '../core/study/results.ts';
 import type { Target } from '../core/study/schema.ts';
 import type { RuntimeModel, Session, SessionPort } from './port.ts';
 
+export interface OpenedRuntime {
+  readonly port: SessionPort;
+  readonly memory: () => MemoryReading;
+  /** Gives back what the reading of memory holds. */
+  close?(): void;
+}
+
 export interface InferHost<Handle> {
   /** Loads the runtime for a target. Called once, by the first `open`. */
-  openRuntime(target: Target): Promise<{ readonly port: SessionPort; readonly memory: () => MemoryReading }>;
+  openRuntime(target: Target): Promise<OpenedRuntime>;
   readModel(files: Handle): Promise<RuntimeModel>;
   /** @param assetBase of the task source */
   taskFiles(assetBase: string): TaskFiles;
@@ -23,7 +30,7 @@ const noFiles: TaskFiles = (name) =>
 
 export class InferEngine<Handle> implements InferPort<Handle> {
   readonly #host: InferHost<Handle>;
-  #runtime: Awaited<ReturnType<InferHost<Handle>['openRuntime']>> | undefined;
+  #runtime: OpenedRuntime | undefined;
   #session: Session | undefined;
   #disposed: (() => void) | undefined;
   /** Rejects when the engine is disposed; every call races against it. */
@@ -100,6 +107,7 @@ export class InferEngine<Handle> implements InferPort<Handle> {
     this.#session = undefined;
     // Nobody waits for this, and a session that is still running refuses to be released.
     session?.release().catch(() => {});
+    this.#runtime?.close?.();
   }
 
   #openSession(): Session {

@@ -4,7 +4,11 @@
  */
 import * as client from '../../../src/rpc/client.ts';
 import { detectCapabilities } from '../../../src/runtime/capabilities.ts';
-import { pageAssetBase, spawnInfer, spawnInferClient } from '../../../src/services/worker/spawn.ts';
+import { pageAssetBase } from '../../../src/services/worker/asset-base.ts';
+import { createBrowserHost } from '../../../src/services/worker/browser-host.ts';
+import { spawnInfer, spawnInferClient } from '../../../src/services/worker/spawn-infer.ts';
+import { spawnTransform } from '../../../src/services/worker/spawn-transform.ts';
+import { TransformSession } from '../../../src/services/worker/transform-session.ts';
 
 const harness = {
   client,
@@ -12,6 +16,9 @@ const harness = {
   pageAssetBase,
   spawnInfer,
   spawnInferClient,
+  spawnTransform,
+  TransformSession,
+  createBrowserHost,
   spawnProbe: () => new Worker(new URL('./probe-worker.ts', import.meta.url), { type: 'module', name: 'probe' }),
 };
 

@@ -1,0 +1,118 @@
+/** What lives inside a transform worker: opened models by id, and the variants made of them. */
+import { describeModel, type ModelCard } from '../../core/analysis/card.ts';
+import { StudioError } from '../../core/base/errors/index.ts';
+import type { JobContext } from '../../core/base/progress.ts';
+import type { Model } from '../../core/ir/types.ts';
+import { readModel } from '../../core/onnx/read.ts';
+import type { Recipe } from '../../core/recipe/schema.ts';
+import type { Executor } from '../../core/step/define.ts';
+import type { ModelFiles } from '../../core/study/ports.ts';
+import type { VariantFacts } from '../../core/study/results.ts';
+import { buildVariant, saveFiles, type Variant } from '../../core/study/variant.ts';
+import type { BlobModel } from '../web-infer.ts';
+import { BlobSource, blobOf } from './blob-source.ts';
+import { createScratchStore, type ScratchStore } from './scratch-store.ts';
+
+export interface NamedBlob {
+  /** File name, or the path relative to the folder of the graph. */
+  readonly name: string;
+  readonly blob: Blob;
+}
+
+export interface OpenRequest {
+  readonly graph: NamedBlob;
+  /** Whatever lay beside it: external data is looked up here. */
+  readonly others: readonly NamedBlob[];
+}
+
+export interface VariantRequest {
+  readonly id: string;
+  readonly recipe: Recipe;
+  /** SHA-256 of the source, or any other text that identifies it. */
+  readonly modelKey: string;
+  readonly sourceSha256?: string;
+  /** Values of free dimensions by symbol, for predictions. */
+  readonly dims?: Readonly<Record<string, number>>;
+}
+
+interface OpenModel {
+  readonly model: Model;
+  readonly card: ModelCard;
+  readonly store: ScratchStore;
+}
+
+export class TransformEngine {
+  readonly #executor: Executor;
+  readonly #models = new Map<string, OpenModel>();
+  #nextId = 1;
+
+  /** @param executor runs small models for constant folding */
+  constructor(executor: Executor) {
+    this.#executor = executor;
+  }
+
+  async open({ graph, others }: OpenRequest, job: JobContext): Promise<{ id: string; card: ModelCard }> {
+    const beside = new Map(others.map(({ name, blob }) => [normalizePath(name), blob]));
+    const model = await readModel(new BlobSource(graph.name, graph.blob), {
+      resolveExternal: (location) => {
+        const blob = beside.get(normalizePath(location));
+        return blob && new BlobSource(location, blob);
+      },
+      signal: job.signal,
+      onProgress: job.onProgress,
+    });
+    const card = describeModel(model);
+    const id = `model-${this.#nextId++}`;
+    this.#models.set(id, { model, card, store: createScratchStore() });
+    return { id, card };
+  }
+
+  card(id: string): ModelCard {
+    return this.#opened(id).card;
+  }
+
+  /** The variant as a runtime takes it: weights in a file of their own. */
+  async build(request: VariantRequest, job: JobContext): Promise<{ facts: VariantFacts; files: BlobModel }> {
+    const { facts, runtimeFiles } = await this.#variant(request, job);
+    return { facts, files: await toBlobs(runtimeFiles) };
+  }
+
+  /** The variant as the user saves it. @param fileName of the graph, ending in .onnx */
+  async save(request: VariantRequest, fileName: string, job: JobContext): Promise<BlobModel> {
+    const { model } = await this.#variant(request, job);
+    return toBlobs(await saveFiles(model, fileName));
+  }
+
+  #variant({ id, ...request }: VariantRequest, job: JobContext): Promise<Variant> {
+    const { model, store } = this.#opened(id);
+    const now = () => performance.now();
+    return buildVariant({ ...request, model, job, store, executor: this.#executor, now });
+  }
+
+  async dispose(id: string): Promise<void> {
+    const opened = this.#models.get(id);
+    this.#models.delete(id);
+    await opened?.store.clear();
+  }
+
+  #opened(id: string): OpenModel {
+    const opened = this.#models.get(id);
+    if (!opened) throw new StudioError('internal/unexpected', { message: `no model ${id} is open` });
+    return opened;
+  }
+}
+
+/** "./weights.bin" and "weights.bin" are the same file. */
+function normalizePath(path: string): string {
+  return path
+    .split(/[\\/]/)
+    .filter((segment) => segment !== '' && segment !== '.')
+    .join('/');
+}
+
+async function toBlobs({ graph, externalData }: ModelFiles): Promise<BlobModel> {
+  return {
+    graph: await blobOf(graph),
+    externalData: await Promise.all(externalData.map(async ({ path, parts }) => ({ path, data: await blobOf(parts) }))),
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * One model in a transform worker, as long as the page has it open. A worker that crashed, or was terminated because it
+ * did not notice a cancel, is replaced by the next call: the model is read again from its files, which takes
+ * milliseconds since weights stay where they are.
+ */
+import type { ModelCard } from '../../core/analysis/card.ts';
+import type { JobContext } from '../../core/base/progress.ts';
+import type { WorkerClient } from '../../rpc/client.ts';
+import type { BrowserModelHandle, ModelBlobs, TransformContract, VariantRequest } from '../../rpc/contract.ts';
+import { spawnTransform } from './spawn-transform.ts';
+
+export type SessionVariant = Omit<VariantRequest, 'id'>;
+export type BuiltInWorker = TransformContract['build']['response'];
+
+interface Place {
+  readonly client: WorkerClient<TransformContract>;
+  readonly id: string;
+  readonly card: ModelCard;
+}
+
+export class TransformSession {
+  readonly #files: ModelBlobs;
+  readonly #assetBase: string;
+  #place: Promise<Place> | undefined;
+
+  private constructor(files: ModelBlobs, assetBase: string) {
+    this.#files = files;
+    this.#assetBase = assetBase;
+  }
+
+  /**
+   * Reads the model.
+   * @param assetBase see asset-base.ts
+   * @throws StudioError file/*, model/*, job/cancelled
+   */
+  static async open(
+    files: ModelBlobs,
+    assetBase: string,
+    job: JobContext,
+  ): Promise<{ session: TransformSession; card: ModelCard }> {
+    const session = new TransformSession(files, assetBase);
+    const { card } = await session.#current(job);
+    return { session, card };
+  }
+
+  /** @throws StudioError recipe/*, pass/*, job/cancelled, worker/crashed */
+  async build(variant: SessionVariant, job: JobContext): Promise<BuiltInWorker> {
+    const { client, id } = await this.#current(job);
+    return client.call('build', { ...variant, id }, job);
+  }
+
+  /** The variant as a file to save. @param fileName of the graph, ending in .onnx */
+  async save(variant: SessionVariant, fileName: string, job: JobContext): Promise<BrowserModelHandle> {
+    const { client, id } = await this.#current(job);
+    return client.call('save', { variant: { ...variant, id }, fileName }, job);
+  }
+
+  /** Ends the worker. Variants built by it that live in scratch files cannot be read afterwards. */
+  dispose(): void {
+    const place = this.#place;
+    this.#place = undefined;
+    place?.then(
+      async ({ client, id }) => {
+        // Scratch files are deleted first; a worker that is busy with something else is not waited for.
+        await Promise.race([
+          client.call('dispose', { id }).catch(() => {}),
+          new Promise((resolve) => setTimeout(resolve, 1000)),
+        ]);
+        client.terminate();
+      },
+      () => {},
+    );
+  }
+
+  #current(job: JobContext): Promise<Place> {
+    if (this.#place) return this.#place;
+    const place = this.#openWorker(job);
+    this.#place = place;
+    const forget = () => {
+      if (this.#place === place) this.#place = undefined;
+    };
+    place.then(({ client }) => client.ended.then(forget), forget);
+    return place;
+  }
+
+  async #openWorker(job: JobContext): Promise<Place> {
+    const client = spawnTransform();
+    try {
+      const { id, card } = await client.call('open', { files: this.#files, assetBase: this.#assetBase }, job);
+      return { client, id, card };
+    } catch (error) {
+      client.terminate();
+      throw error;
+    }
+  }
+}

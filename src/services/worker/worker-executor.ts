@@ -1,0 +1,44 @@
+/**
+ * Executor in a worker of its own: a model that crashes the runtime then costs a new worker, not the models that the
+ * transform worker has open; and the runtime loads while the model is still being read.
+ */
+import { StudioError } from '../../core/base/errors/index.ts';
+import type { Executor } from '../../core/step/define.ts';
+import type { WorkerClient } from '../../rpc/client.ts';
+import type { InferContract } from '../../rpc/contract.ts';
+import { spawnInferClient } from './spawn-infer.ts';
+
+export interface WorkerExecutor extends Executor {
+  /**
+   * Starts the worker, if it has not been started.
+   * @param assetBase absolute URL, ending in '/', under which the page's assets lie
+   */
+  use(assetBase: string): void;
+}
+
+export function workerExecutor(): WorkerExecutor {
+  let client: WorkerClient<InferContract> | undefined;
+  let base: string | undefined;
+
+  function start(assetBase: string): WorkerClient<InferContract> {
+    const started = spawnInferClient();
+    client = started;
+    void started.ended.then(() => {
+      if (client === started) client = undefined;
+    });
+    // A runtime that cannot be loaded shows again when something is run.
+    started.call('warm', { assetBase }).catch(() => {});
+    return started;
+  }
+
+  return {
+    use(assetBase) {
+      base = assetBase;
+      if (!client) start(assetBase);
+    },
+    run(model, feeds) {
+      if (base === undefined) throw new StudioError('internal/unexpected', { message: 'the executor was not started' });
+      return (client ?? start(base)).call('execute', { model, feeds, assetBase: base });
+    },
+  };
+}

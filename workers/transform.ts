@@ -1,0 +1,25 @@
+/** Entry of the transform worker: reads models and builds variants. */
+import type { TransformContract } from '../src/rpc/contract.ts';
+import { serve } from '../src/rpc/server.ts';
+import { TransformEngine } from '../src/runtime/transform/transform-engine.ts';
+import { workerExecutor } from '../src/services/worker/worker-executor.ts';
+
+const executor = workerExecutor();
+const engine = new TransformEngine(executor);
+
+serve<TransformContract>(
+  {
+    open: ({ files, assetBase }, job) => {
+      executor.use(assetBase);
+      return engine.open(files, job);
+    },
+    card: async ({ id }) => engine.card(id),
+    build: (request, job) => engine.build(request, job),
+    save: ({ variant, fileName }, job) => engine.save(variant, fileName, job),
+    dispose: async ({ id }) => {
+      await engine.dispose(id);
+      return null;
+    },
+  },
+  globalThis as unknown as Worker,
+);
