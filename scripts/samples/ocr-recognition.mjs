@@ -19,7 +19,7 @@ const rng = createRng(20_240_601);
 const half = words.length >> 1;
 const splits = {
   calibration: textLines(words.slice(0, half), rng, { count: 48, minimum: 14, maximum: 28 }),
-  evaluation: textLines(words.slice(half), rng, { count: 240, minimum: 14, maximum: 28 }),
+  evaluation: textLines(words.slice(half), rng, { count: 320, minimum: 14, maximum: 28 }),
 };
 
 /** @param {import('playwright-core').Page} page @param {readonly string[]} lines */
@@ -44,8 +44,8 @@ async function renderLines(page, lines) {
     const margin = {
       left: rng.between(2, 8),
       right: rng.between(2, 8),
-      top: rng.between(1, 4),
-      bottom: rng.between(1, 4),
+      top: rng.between(3, 7),
+      bottom: rng.between(3, 7),
     };
     const ascent = Math.max(box.ascent, 0.75 * plan.size);
     const descent = Math.max(box.descent, 0.2 * plan.size);
@@ -67,7 +67,7 @@ async function renderLines(page, lines) {
   });
   const images = await drawText(page, jobs);
   return images.map((image, i) => ({
-    image: addNoise(blur(image, rng.between(0, 0.9)), rng, rng.between(2, 22)),
+    image: addNoise(blur(image, rng.between(0, 0.8)), rng, rng.between(2, 16)),
     label: { text: lines[i] },
   }));
 }

@@ -3,6 +3,7 @@
  * variant on any target, in a worker or in Node.
  */
 import type { JobContext } from '../base/progress.ts';
+import type { DType } from '../ir/dtype.ts';
 import type { HostTensor } from '../step/define.ts';
 
 export type Feeds = ReadonlyMap<string, HostTensor>;
@@ -28,7 +29,7 @@ export interface MetricValue {
   readonly metric: string;
   readonly value: number;
   /** Two-sided confidence interval; absent when the metric has no sampling distribution (max abs error). */
-  readonly interval?: readonly [low: number, high: number];
+  readonly interval?: readonly [low: number, high: number] | undefined;
   /** Units the interval was resampled over: lines, snippets, clips, samples. */
   readonly n: number;
 }
@@ -45,10 +46,10 @@ export interface SampleScores {
 export interface Evaluation {
   readonly metrics: readonly MetricValue[];
   /** For the primary metric (the first of the definition's list). Absent where the metric is not a ratio of sums. */
-  readonly scores?: SampleScores;
+  readonly scores?: SampleScores | undefined;
   readonly n: number;
   /** Human-readable examples of what went wrong (e.g. expected against read text), at most 20. */
-  readonly examples?: readonly { readonly expected: string; readonly got: string }[];
+  readonly examples?: readonly { readonly expected: string; readonly got: string }[] | undefined;
 }
 
 export type TaskFiles = (name: string) => Promise<Uint8Array>;
@@ -77,3 +78,49 @@ export interface TaskDefinition {
   readonly title: string;
   load(files: TaskFiles): Promise<Task>;
 }
+
+/** The part of a study's gate that judging needs (study/schema.ts `Gate`). */
+export interface GateRule {
+  readonly mode: 'relative' | 'absolute';
+  /** 0.02 is 2 % of the original's value (relative) or 0.02 of the metric's unit (absolute). */
+  readonly maxWorse: number;
+  /** Two-sided. */
+  readonly confidence: number;
+}
+
+/** What judging finds (study/results.ts `Verdict`). */
+export interface VerdictRecord {
+  verdict: 'pass' | 'fail' | 'inconclusive' | 'not-evaluated';
+  /** One plain sentence with the figures that decided. */
+  reason: string;
+  /** How much worse than the original, in the gate's mode; positive is worse. */
+  worse: number | null;
+  worseInterval: [low: number, high: number] | null;
+}
+
+/** One input of a model, with a number for every dimension and how to fill it (study/schema.ts `inputSpecSchema`). */
+export interface InputSpec {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly dtype: DType;
+  readonly distribution: 'normal' | 'uniform' | 'uniform-signed' | 'integers' | 'zeros' | 'ones';
+  /** For `integers`: exclusive upper bound. */
+  readonly max: number;
+}
+
+/** Where a task's data comes from, as something that can be posted to a worker. */
+export type TaskSource =
+  /** `assetBase`: absolute URL or directory that ends in '/', under which the task's files lie. */
+  | { readonly kind: 'sample-task'; readonly id: string; readonly assetBase: string }
+  /** Agreement with references: the original's outputs for these inputs, or what the user expects. */
+  | {
+      readonly kind: 'agreement';
+      readonly feeds: readonly Feeds[];
+      /** null: this is the original; it agrees with itself, and `collectOutputs` makes the references for the others. */
+      readonly references: readonly Feeds[] | null;
+      /**
+       * Outputs whose last axis holds the scores of classes (`classOutputs` finds them): then top-1 agreement is the
+       * primary metric, else cosine similarity is.
+       */
+      readonly classOutputs?: readonly string[];
+    };

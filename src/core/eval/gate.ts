@@ -1,0 +1,139 @@
+/**
+ * The gate: is a variant at most so much worse than the original? The verdict rests on the whole confidence interval of
+ * the difference, so that too few samples give "inconclusive" and never a lucky pass.
+ */
+import { formatAmount, formatMetric, formatSampleCount } from './format.ts';
+import { type DifferenceMode, type Interval, MIN_SAMPLES, pairedDifference } from './intervals.ts';
+import type { Evaluation, GateRule, MetricDefinition, MetricValue, SampleScores, VerdictRecord } from './types.ts';
+
+export interface GateInput {
+  /** Of the primary metric. */
+  readonly definition: MetricDefinition;
+  readonly gate: GateRule;
+  readonly original: Evaluation;
+  readonly variant: Evaluation;
+  /** Samples that the task has in all, for advice on how to get a clear verdict. */
+  readonly available?: number;
+}
+
+/** How much worse, in the gate's mode; positive is worse. `interval` undefined: there is no saying how sure it is. */
+interface Worsening {
+  readonly value: number;
+  readonly interval: Interval | undefined;
+  /** Samples it rests on. */
+  readonly n: number;
+  readonly mode: DifferenceMode;
+  readonly limit: number;
+}
+
+/**
+ * Pass: the whole interval lies within `gate.maxWorse`. Fail: the whole interval lies beyond it. Else inconclusive, with
+ * about how many samples would settle it. Metrics that have no interval at all are judged by their value.
+ */
+export function judge(input: GateInput): VerdictRecord {
+  const { definition, original, variant } = input;
+  const before = original.metrics.find((value) => value.metric === definition.id);
+  const after = variant.metrics.find((value) => value.metric === definition.id);
+  if (!before || !after || !Number.isFinite(before.value) || !Number.isFinite(after.value))
+    return {
+      verdict: 'not-evaluated',
+      reason: `${definition.title} could not be computed for ${before && Number.isFinite(before.value) ? 'this variant' : 'the original'}.`,
+      worse: null,
+      worseInterval: null,
+    };
+  return verdictOf(input, before, after, worseningOf(input, before, after));
+}
+
+function worseningOf(
+  { definition, gate, original, variant }: GateInput,
+  before: MetricValue,
+  after: MetricValue,
+): Worsening {
+  const sign = definition.direction === 'higher-is-better' ? -1 : 1;
+  // A share of nothing is no measure: when the original's value is 0, "at most x % worse" allows no worsening at all.
+  const mode = gate.mode === 'relative' && before.value !== 0 ? 'relative' : 'absolute';
+  const limit = gate.mode === mode ? gate.maxWorse : 0;
+  const oriented = (value: number, interval: Interval | undefined, n: number): Worsening => ({
+    value: sign * value,
+    interval: interval && (sign > 0 ? interval : [-interval[1], -interval[0]]),
+    n,
+    mode,
+    limit,
+  });
+  if (original.scores && variant.scores) {
+    const n = Math.min(original.scores.numerators.length, variant.scores.numerators.length);
+    const { value, interval } = pairedDifference(first(original.scores, n), first(variant.scores, n), mode, {
+      confidence: gate.confidence,
+    });
+    return oriented(value, interval, n);
+  }
+  const scale = mode === 'relative' ? Math.abs(before.value) : 1;
+  const interval =
+    before.interval && after.interval
+      ? ([(after.interval[0] - before.interval[1]) / scale, (after.interval[1] - before.interval[0]) / scale] as const)
+      : undefined;
+  return oriented((after.value - before.value) / scale, interval, Math.min(before.n, after.n));
+}
+
+function first(scores: SampleScores, n: number): SampleScores {
+  return { numerators: scores.numerators.slice(0, n), denominators: scores.denominators.slice(0, n) };
+}
+
+function verdictOf(input: GateInput, before: MetricValue, after: MetricValue, worsening: Worsening): VerdictRecord {
+  const { definition, gate } = input;
+  const { value, interval, n, mode, limit } = worsening;
+  const amount = (x: number) => formatAmount(x, mode, definition);
+  const allowed = `${amount(limit)} allowed`;
+  const change = value === 0 ? 'no difference' : value > 0 ? `${amount(value)} worse` : `${amount(-value)} better`;
+  const facts = `${definition.short} ${formatMetric(after.value, definition)} against ${formatMetric(before.value, definition)} for the original: ${change}`;
+  const record = (verdict: VerdictRecord['verdict'], reason: string): VerdictRecord => ({
+    verdict,
+    reason,
+    worse: value,
+    worseInterval: interval ? [interval[0], interval[1]] : null,
+  });
+  if (!interval) {
+    if (input.original.scores && n < MIN_SAMPLES)
+      return record(
+        'inconclusive',
+        `${facts}, but ${formatSampleCount(n)} cannot show how sure that is; ${MIN_SAMPLES} or more are needed.`,
+      );
+    return value <= limit
+      ? record('pass', `${facts}, within the ${allowed} (this metric has no confidence interval).`)
+      : record('fail', `${facts}, beyond the ${allowed} (this metric has no confidence interval).`);
+  }
+  const [low, high] = interval;
+  const confidence = `${Number((gate.confidence * 100).toFixed(1))} %`;
+  if (high <= limit)
+    return record(
+      'pass',
+      `${facts}, at most ${amount(Math.max(0, high))} worse with ${confidence} confidence; ${allowed}.`,
+    );
+  if (low > limit)
+    return record('fail', `${facts}, at least ${amount(low)} worse with ${confidence} confidence; only ${allowed}.`);
+  const range = `${confidence} interval from ${signed(low, amount)} to ${signed(high, amount)}`;
+  return record(
+    'inconclusive',
+    `${facts} (${range}), so ${formatSampleCount(n)} cannot tell whether it stays within the ${allowed}${advice(worsening, input.available)}.`,
+  );
+}
+
+const signed = (value: number, amount: (x: number) => string) =>
+  value < 0 ? `${amount(-value)} better` : value === 0 ? 'no difference' : `${amount(value)} worse`;
+
+/** Intervals shrink with the square root of n; more than a hundred times the samples is no advice. */
+function advice({ value, interval, n, limit }: Worsening, available: number | undefined): string {
+  const reach = value <= limit ? interval![1] - value : value - interval![0];
+  const margin = Math.abs(limit - value);
+  const needed = margin > 0 ? Math.ceil(n * (reach / margin) ** 2) : Number.POSITIVE_INFINITY;
+  if (needed > 100 * n) return '; the difference lies too near the limit for any practical number of samples';
+  const rounded = roundUp(needed);
+  const have = available !== undefined && available > n ? `, the task has ${available}` : '';
+  return `; about ${formatSampleCount(rounded)} would${have}`;
+}
+
+/** To two significant digits, upwards. */
+function roundUp(n: number): number {
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(n)) - 1);
+  return Math.ceil(n / step) * step;
+}

@@ -1,0 +1,74 @@
+/** The loop that every task's evaluation runs, and the metric values made from its scores. */
+import { throwIfCancelled } from '../../base/cancel.ts';
+import { StudioError } from '../../base/errors/index.ts';
+import type { JobContext } from '../../base/progress.ts';
+import { numbersOf, outputNamed } from '../host-tensors.ts';
+import { ratioOfSums, scoreInterval } from '../intervals.ts';
+import type { Feeds, MetricDefinition, MetricValue, SampleScores } from '../types.ts';
+
+/**
+ * Calls `one` for each of the first `limit` samples, in order; reports progress and lets a cancel through between them.
+ * @returns what was evaluated
+ */
+export async function evaluateEach<Sample>(
+  samples: readonly Sample[],
+  limit: number | undefined,
+  job: JobContext,
+  one: (sample: Sample, index: number) => Promise<void>,
+): Promise<readonly Sample[]> {
+  const chosen = samples.slice(0, limit ?? samples.length);
+  for (const [index, sample] of chosen.entries()) {
+    throwIfCancelled(job.signal);
+    job.onProgress({ stage: 'evaluating', done: index, total: chosen.length, unit: 'samples' });
+    await one(sample, index);
+    await job.yield();
+  }
+  job.onProgress({ stage: 'evaluating', done: chosen.length, total: chosen.length, unit: 'samples' });
+  return chosen;
+}
+
+/** Collects numerator and denominator of one metric, sample by sample. */
+export class ScoreSheet implements SampleScores {
+  readonly numerators: number[] = [];
+  readonly denominators: number[] = [];
+
+  add(numerator: number, denominator: number): void {
+    this.numerators.push(numerator);
+    this.denominators.push(denominator);
+  }
+
+  /** The metric over all samples, with its confidence interval. */
+  value(metric: MetricDefinition): MetricValue {
+    return {
+      metric: metric.id,
+      value: ratioOfSums(this),
+      interval: scoreInterval(this),
+      n: this.numerators.length,
+    };
+  }
+
+  /** As plain data that may be posted and stored. */
+  scores(): SampleScores {
+    return { numerators: this.numerators, denominators: this.denominators };
+  }
+}
+
+/**
+ * The named output (or the only one) as numbers.
+ * @throws StudioError task/shape-mismatch when there is none, it holds no numbers, or its rank is another
+ */
+export function readOutput(
+  outputs: Feeds,
+  name: string,
+  rank: number,
+): { readonly dims: readonly number[]; readonly values: ArrayLike<number> } {
+  const tensor = outputNamed(outputs, name);
+  const values = tensor && numbersOf(tensor);
+  if (!tensor || !values || tensor.dims.length !== rank)
+    throw new StudioError('task/shape-mismatch', {
+      input: name,
+      expected: `an output of rank ${rank}`,
+      actual: tensor ? `${tensor.dtype} [${tensor.dims.join(', ')}]` : `only ${[...outputs.keys()].join(', ')}`,
+    });
+  return { dims: tensor.dims, values };
+}
