@@ -3,7 +3,7 @@
  */
 import { StudioError } from '../core/base/errors/index.ts';
 import type { JobContext } from '../core/base/progress.ts';
-import { loadTask } from '../core/eval/load-task.ts';
+import { loadTask } from '../core/eval/tasks/load-task.ts';
 import type { Evaluation, Feeds, TaskFiles } from '../core/eval/types.ts';
 import type { InferPort, OpenedSession, SessionOptions, TaskSource } from '../core/study/ports.ts';
 import type { MemoryReading } from '../core/study/results.ts';

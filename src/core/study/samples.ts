@@ -1,5 +1,6 @@
 /** The sample gallery: the format of public/samples/index.json, shared by the page, the command line and the scripts. */
 import { z } from 'zod';
+import { gateSchema } from './schema.ts';
 
 export const sampleSchema = z.object({
   /** Also the folder below public/samples/ in which its task's data lie. */
@@ -22,6 +23,8 @@ export const sampleSchema = z.object({
   calibrationSamples: z.number().int().min(0),
   /** Presets that the gallery starts with, beside the original. */
   presets: z.array(z.string()),
+  /** The rule that suits its metric: 2 % of an error rate of 1 % would be within the noise of any data this small. */
+  gate: gateSchema.optional(),
   /** Values of the model's free dimensions that fit the task, for predictions. */
   dims: z.record(z.string(), z.number().int()).default({}),
 });
