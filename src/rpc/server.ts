@@ -29,12 +29,16 @@ export function serve<Api extends Contract>(handlers: Handlers<Api>, endpoint: C
     async call(call, method, request) {
       const controller = new AbortController();
       running.set(call, controller);
+      let told: unknown;
       try {
         const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined;
         if (!handler) throw new StudioError('internal/unexpected', { message: `no method ${method}` });
         const job: JobContext = {
           signal: controller.signal,
-          onProgress: throttled((progress) => tell(call, progress)),
+          onProgress: throttled((progress) => {
+            // What the caller does with it is the caller's own affair.
+            told = Promise.resolve(tell(call, progress)).catch(() => {});
+          }),
           yield: turnOfTheEventLoop,
         };
         const value = await handler(request as never, job);
@@ -44,6 +48,8 @@ export function serve<Api extends Contract>(handlers: Handlers<Api>, endpoint: C
         return { ok: false, error: toErrorRecord(error) };
       } finally {
         running.delete(call);
+        // Progress goes through a port of its own; the reply must not overtake it.
+        await told;
       }
     },
     abort(call) {
@@ -51,6 +57,19 @@ export function serve<Api extends Contract>(handlers: Handlers<Api>, endpoint: C
     },
   };
   Comlink.expose(dispatcher, endpoint);
+  surfaceRejections();
+}
+
+/**
+ * A rejection that nobody handles is silent in a worker, and usually means that some call will never be answered; as an
+ * uncaught error it reaches the client, which then gives the worker up.
+ */
+function surfaceRejections(): void {
+  if (!('WorkerGlobalScope' in globalThis)) return;
+  globalThis.addEventListener('unhandledrejection', (event) => {
+    event.preventDefault();
+    reportError(event.reason);
+  });
 }
 
 /** Holds a Web Lock until the worker is gone: the browser releases it however that happens. */
@@ -67,7 +86,7 @@ function holdForLife(lockName: string): Promise<void> {
   });
 }
 
-function throttled(report: (progress: Progress) => unknown): JobContext['onProgress'] {
+function throttled(report: (progress: Progress) => void): JobContext['onProgress'] {
   let stage: string | undefined;
   let toldAt = Number.NEGATIVE_INFINITY;
   return (progress) => {

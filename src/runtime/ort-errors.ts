@@ -41,7 +41,7 @@ const rules: readonly Rule[] = [
   },
   {
     pattern:
-      /out of memory|std::bad_alloc|bad allocation|bad_array_new_length|OOM|failed to allocate|allocation failed|allocate memory|Memory\.grow|Cannot enlarge memory|Invalid (?:typed )?array (?:buffer )?length/i,
+      /SafeIntOnOverflow|out of memory|std::bad_alloc|bad allocation|bad_array_new_length|OOM|failed to allocate|allocation failed|allocate memory|Memory\.grow|Cannot enlarge memory|Invalid (?:typed )?array (?:buffer )?length/i,
     code: 'runtime/out-of-memory',
     data: withReason,
   },
@@ -63,13 +63,13 @@ const rules: readonly Rule[] = [
     data: (match) => ({ input: match[1]!, expected: `${match[3]} dimensions`, actual: `${match[2]} dimensions` }),
   },
   {
-    pattern: /Unexpected input data type for ['"]?(\S+?)['"]?\. ?Actual: \((.+?)\) ?, ?expected: \((.+?)\)/i,
+    pattern: /Unexpected input data type\. Actual: \((.+?)\) ?, expected: \((.+?)\)$/,
     code: 'task/shape-mismatch',
-    data: (match) => ({ input: match[1]!, expected: match[3]!, actual: match[2]! }),
+    data: (match) => ({ input: 'of the model', expected: match[2]!, actual: match[1]! }),
   },
   {
     pattern:
-      /INVALID_PROTOBUF|protobuf parsing failed|Protobuf parsing|INVALID_GRAPH|This is an invalid model|ERROR_CODE: (?:7|10)\b|Type Error:|ShapeInferenceError|Unsupported model IR version|does not have a graph/,
+      /protobuf parsing failed|No graph was found|invalid model|Type Error:|TypeInferenceError|ShapeInferenceError|Unsupported model IR version|under development and support for this is limited/i,
     code: 'runtime/model-rejected',
     data: withReason,
   },
@@ -109,12 +109,43 @@ function messageOf(error: unknown): string {
 
 /** The part of a foreign message that says what happened, without codes, C++ paths and signatures. */
 export function reasonOf(message: string): string {
-  return message
+  return withoutSignatures(message)
     .replace(/^(?:Can't create a session|failed to call OrtRun\(\))\.\s*/, '')
     .replace(/ERROR_CODE: \d+, ERROR_MESSAGE: /, '')
     .replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /, '')
-    .replace(/\/\S*onnxruntime\/\S+\.(?:cc|h|cpp|hpp):\d+ /g, '')
     .replace(/\s+/g, ' ')
     .replace(/[\s.]+$/, '')
     .trim();
+}
+
+/**
+ * onnxruntime's assertions read "/path/file.cc:93 signature(of, the, function) condition was false. What happened".
+ * A signature holds parentheses itself (templates, lambdas), so its end is found by counting.
+ */
+function withoutSignatures(message: string): string {
+  const source = /\S+\.(?:cc|h|hpp|cpp):\d+ /g;
+  let kept = '';
+  let from = 0;
+  for (let match = source.exec(message); match; match = source.exec(message)) {
+    // A short name without a path is followed by the message itself.
+    if (!match[0].includes('/')) continue;
+    kept += message.slice(from, match.index);
+    from = endOfSignature(message, source.lastIndex);
+    const condition = /^[^.]*? was false\.\s*/.exec(message.slice(from));
+    if (condition) from += condition[0].length;
+    source.lastIndex = from;
+  }
+  return kept + message.slice(from);
+}
+
+function endOfSignature(text: string, start: number): number {
+  let depth = 0;
+  for (let index = start; index < text.length; index += 1) {
+    if (text[index] === '(') depth += 1;
+    else if (text[index] === ')') {
+      depth -= 1;
+      if (depth === 0) return index + (/^\) (?:const )?/.exec(text.slice(index))?.[0].length ?? 1);
+    }
+  }
+  return start;
 }
