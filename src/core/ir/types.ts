@@ -6,8 +6,9 @@
  * `Graph`, `Node` and their containers are mutable drafts; a step edits the draft it was given and nobody else's
  * (`cloneModel` in ir/clone.ts makes one, cheaply, because tensors are shared).
  *
- * `unknown` fields hold protobuf fields this version does not know, as they stood in the file, tag included; the
- * writer appends them to the message.
+ * `unknown` holds protobuf fields that have no other place here, as they stood in the file, tag included: those this
+ * version does not know, and known ones set to their default (proto2 tells an empty name from no name). The writer
+ * puts them before all other fields of the message, so that a value given later wins.
  */
 import type { ByteRange } from '../base/bytes.ts';
 import type { DType } from './dtype.ts';
@@ -142,6 +143,8 @@ export interface FunctionDef {
   attributeDefaults: Map<string, Attribute & AttributeExtras>;
   nodes: Node[];
   opsetImports: Map<string, number>;
+  /** See `Model.opsetImportExtras`. */
+  opsetImportExtras?: ReadonlyMap<string, Uint8Array>;
   valueInfo: Map<string, ValueInfo>;
   docString?: string;
   metadataProps?: Map<string, string>;
@@ -157,6 +160,8 @@ export interface Model {
   docString: string;
   /** Domain ('' for ai.onnx) to version. */
   opsetImports: Map<string, number>;
+  /** What else stood in the OperatorSetIdProto of a domain (such as a domain spelled 'ai.onnx'), as in the file. */
+  opsetImportExtras?: ReadonlyMap<string, Uint8Array>;
   metadataProps: Map<string, string>;
   graph: Graph;
   functions: FunctionDef[];
