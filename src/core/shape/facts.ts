@@ -1,5 +1,6 @@
 import type { DType } from '../ir/dtype.ts';
 import type { Dim, Tensor, ValueType } from '../ir/types.ts';
+import { elementTypeOf } from './container-type.ts';
 import { broadcastDim, type Sym, sameSym, toDim } from './symbolic.ts';
 import { parseDim } from './symbolic-text.ts';
 import type { ValueFacts } from './types.ts';
@@ -38,7 +39,8 @@ export function declaredFacts(type: ValueType | undefined, lookup: (name: string
   if (type === undefined) return unknownFacts;
   if (type.kind === 'other') {
     const container = type.name === 'sequence' || type.name === 'optional' ? type.name : 'other';
-    return containerFacts(container, undefined);
+    const element = elementTypeOf(type.proto);
+    return containerFacts(container, element && declaredFacts(element, lookup));
   }
   const dtype = type.dtype === 'undefined' ? undefined : type.dtype;
   return { dtype, shape: type.shape?.map((dim) => dimToSym(dim, lookup)) };

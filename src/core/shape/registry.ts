@@ -1,15 +1,24 @@
 /** Which function infers which operator. One file of `ops/` per family; a new operator is one entry there. */
 import type { InferFn, ValueFn } from './context.ts';
+import { attentionOps } from './ops/attention.ts';
+import { contribAttention } from './ops/contrib/attention.ts';
+import { contribFused } from './ops/contrib/fused.ts';
+import { contribQuantized } from './ops/contrib/quantized.ts';
 import { controlFlow } from './ops/control-flow.ts';
 import { convolution } from './ops/conv.ts';
 import { elementwise } from './ops/elementwise.ts';
 import { generators } from './ops/generators.ts';
 import { matmul } from './ops/matmul.ts';
+import { mlOps, trainingOps } from './ops/ml.ts';
 import { normalization } from './ops/normalization.ts';
 import { quantization } from './ops/quantization.ts';
 import { recurrentOps } from './ops/recurrent.ts';
 import { reduction } from './ops/reduction.ts';
 import { reshaping } from './ops/reshaping.ts';
+import { resizing } from './ops/resize.ts';
+import { selection } from './ops/selection.ts';
+import { sequence } from './ops/sequence.ts';
+import { signal } from './ops/signal.ts';
 import { slicing } from './ops/slicing.ts';
 import { elementValues } from './values/elementwise.ts';
 import { layoutValues } from './values/layout.ts';
@@ -28,8 +37,16 @@ const domains: Readonly<Record<string, ReadonlyMap<string, InferFn>>> = {
       ...quantization,
       ...controlFlow,
       ...generators,
+      ...attentionOps,
+      ...resizing,
+      ...selection,
+      ...sequence,
+      ...signal,
     }),
   ),
+  'com.microsoft': new Map(Object.entries({ ...contribFused, ...contribAttention, ...contribQuantized })),
+  'ai.onnx.ml': new Map(Object.entries(mlOps)),
+  'ai.onnx.preview.training': new Map(Object.entries(trainingOps)),
 };
 
 const valueFunctions: ReadonlyMap<string, ValueFn> = new Map(Object.entries({ ...elementValues, ...layoutValues }));

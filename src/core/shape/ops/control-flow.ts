@@ -25,18 +25,21 @@ const loop: InferFn = (c) => {
   const body = c.graph('body');
   if (!body) return;
   const stateCount = c.inputCount - 2;
-  const trips = c.has(0) ? c.scalar(0) : undefined;
-  const scalars = [tensorFacts('int64', []), tensorFacts('bool', [])];
-  const { states, outputs } = settle(c, initialStates(c, 2, stateCount), (current) =>
-    c.surroundings.inferSubgraph(body, [...scalars, ...current]).slice(1),
-  );
+  const trips: Sym = c.has(0) ? (c.scalar(0) ?? null) : null;
+  // While the body runs, the condition is true.
+  const condition: Facts = { dtype: 'bool', shape: [], values: [1] };
+  let goesOn = false;
+  const { states, outputs } = settle(c, initialStates(c, 2, stateCount), (current) => {
+    const [next, ...rest] = c.surroundings.inferSubgraph(body, [tensorFacts('int64', []), condition, ...current]);
+    goesOn = next?.values?.[0] === 1;
+    return rest;
+  });
   for (const [index, state] of states.entries()) c.setFacts(index, state);
-  // The condition may end the loop early: only a body that cannot do that runs `trips` times.
-  const isCounted = !c.has(1) && typeof trips === 'number';
+  // Without a condition input the body's own condition is ignored.
+  const isCounted = !c.has(1) || (c.scalar(1) === 1 && goesOn);
   for (let scan = stateCount; scan < outputs.length; scan++) {
     const element = outputs[scan]!;
-    const count: Sym = isCounted ? trips : null;
-    c.set(scan, element.dtype, element.shape && [count, ...element.shape]);
+    c.set(scan, element.dtype, element.shape && [isCounted ? trips : null, ...element.shape]);
   }
 };
 

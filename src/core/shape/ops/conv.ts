@@ -99,7 +99,11 @@ export const pool: InferFn = (c) => {
 
 export const globalPool: InferFn = (c) => {
   const x = c.shape(0);
-  c.set(0, c.dtype(0), x && x.map((dim, axis) => (axis < 2 ? dim : 1)));
+  c.set(
+    0,
+    c.dtype(0),
+    x?.map((dim, axis) => (axis < 2 ? dim : 1)),
+  );
 };
 
 const maxUnpool: InferFn = (c) => {

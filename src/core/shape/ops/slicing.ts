@@ -195,9 +195,9 @@ const centerCropPad: InferFn = (c) => {
 const compress: InferFn = (c) => {
   const shape = c.shape(0);
   const axis = c.int('axis');
-  if (axis === undefined) return c.set(0, c.dtype(0), [null]);
-  const at = shape && axisOf(axis, shape.length);
-  c.set(0, c.dtype(0), at === undefined ? undefined : withDim(shape!, at, null));
+  const at = axis === undefined || !shape ? undefined : axisOf(axis, shape.length);
+  const chosen = c.numbers(1)?.filter((value) => value !== 0).length ?? null;
+  c.set(0, c.dtype(0), axis === undefined ? [chosen] : at === undefined ? undefined : withDim(shape!, at, chosen));
 };
 
 export const slicing: Record<string, InferFn> = {
