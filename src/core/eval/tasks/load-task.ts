@@ -2,9 +2,11 @@
 import { StudioError } from '../../base/errors/index.ts';
 import type { Task, TaskDefinition, TaskFiles, TaskSource } from '../types.ts';
 import { agreementTask } from './agreement-task.ts';
+import { ocrDirection } from './ocr-direction.ts';
 import { ocrRecognition } from './ocr-recognition.ts';
+import { voiceActivity } from './vad.ts';
 
-export const taskDefinitions: readonly TaskDefinition[] = [ocrRecognition];
+export const taskDefinitions: readonly TaskDefinition[] = [ocrRecognition, ocrDirection, voiceActivity];
 
 /**
  * @param files reads a file by its name under the source's `assetBase`
