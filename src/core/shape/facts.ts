@@ -38,6 +38,8 @@ export function containerFacts(container: 'sequence' | 'optional' | 'other', ele
 export function declaredFacts(type: ValueType | undefined, lookup: (name: string) => number | undefined): Facts {
   if (type === undefined) return unknownFacts;
   if (type.kind === 'other') {
+    // Exporters leave the types of subgraph outputs as empty messages.
+    if (type.proto.length === 0) return unknownFacts;
     const container = type.name === 'sequence' || type.name === 'optional' ? type.name : 'other';
     const element = elementTypeOf(type.proto);
     return containerFacts(container, element && declaredFacts(element, lookup));

@@ -4,7 +4,7 @@ import type { Scope } from './scope.ts';
 import { toDim } from './symbolic.ts';
 import type { ShapeNote, ShapeTable, ValueFacts } from './types.ts';
 
-/** The table of a graph and everything nested in it. */
+/** The table of a graph (or of one call of a function) and everything nested in it. */
 export function buildTable(scope: Scope, notes: readonly ShapeNote[]): ShapeTable {
   const facts = new Map(scope.values);
   for (const inner of scope.frame.subgraphs.values())
@@ -13,36 +13,81 @@ export function buildTable(scope: Scope, notes: readonly ShapeNote[]): ShapeTabl
       const known = facts.get(name);
       facts.set(name, known ? meet(known, own) : own);
     }
-  return tableOf(facts, scope, notes);
+  return new Table(
+    scope,
+    notes,
+    () => facts,
+    (name) => facts.get(name),
+  );
 }
 
-function tableOf(facts: ReadonlyMap<string, Facts>, scope: Scope, notes: readonly ShapeNote[]): ShapeTable {
-  const entries = new Map<string, ValueFacts>();
-  const constants = new Map<string, readonly Dim[]>();
-  for (const [name, own] of facts) {
-    entries.set(name, toValueFacts(own));
-    if (own.values && !own.tensor) constants.set(name, own.values.map(toDim));
+class Table implements ShapeTable {
+  readonly notes: readonly ShapeNote[];
+  private readonly own: Scope;
+  private readonly all: () => ReadonlyMap<string, Facts>;
+  private readonly find: (name: string) => Facts | undefined;
+  private readonly converted = new Map<string, ValueFacts>();
+  private allEntries: ReadonlyMap<string, ValueFacts> | undefined;
+  private allConstants: ReadonlyMap<string, readonly Dim[]> | undefined;
+
+  constructor(
+    own: Scope,
+    notes: readonly ShapeNote[],
+    all: () => ReadonlyMap<string, Facts>,
+    find: (name: string) => Facts | undefined,
+  ) {
+    this.own = own;
+    this.notes = notes;
+    this.all = all;
+    this.find = find;
   }
-  return {
-    entries,
-    constants,
-    notes,
-    get: (value) => entries.get(value),
-    scope: (graph: Graph) => {
-      const inner = scope.frame.subgraphs.get(graph);
-      return inner && tableOf(visibleIn(inner), inner, notes);
-    },
-    callee: (node: Node) => {
-      const body = scope.frame.calls.get(node);
-      return body && buildTable(body, notes);
-    },
-  };
+
+  get(value: string): ValueFacts | undefined {
+    const known = this.converted.get(value);
+    if (known) return known;
+    const facts = this.find(value);
+    if (!facts) return undefined;
+    const result = toValueFacts(facts);
+    this.converted.set(value, result);
+    return result;
+  }
+
+  get entries(): ReadonlyMap<string, ValueFacts> {
+    this.allEntries ??= new Map([...this.all().keys()].map((name) => [name, this.get(name)!]));
+    return this.allEntries;
+  }
+
+  get constants(): ReadonlyMap<string, readonly Dim[]> {
+    if (!this.allConstants) {
+      const constants = new Map<string, readonly Dim[]>();
+      for (const [name, facts] of this.all())
+        if (facts.values && !facts.tensor) constants.set(name, facts.values.map(toDim));
+      this.allConstants = constants;
+    }
+    return this.allConstants;
+  }
+
+  scope(graph: Graph): ShapeTable | undefined {
+    const inner = this.own.frame.subgraphs.get(graph);
+    return (
+      inner &&
+      new Table(
+        inner,
+        this.notes,
+        () => visibleIn(inner),
+        (name) => inner.lookup(name),
+      )
+    );
+  }
+
+  callee(node: Node): ShapeTable | undefined {
+    const body = this.own.frame.calls.get(node);
+    return body && buildTable(body, this.notes);
+  }
 }
 
 function visibleIn(scope: Scope): Map<string, Facts> {
-  const chain: Scope[] = [];
-  for (let at: Scope | undefined = scope; at; at = at.parent) chain.unshift(at);
-  const facts = new Map<string, Facts>();
-  for (const at of chain) for (const [name, own] of at.values) facts.set(name, own);
+  const facts = new Map(scope.parent ? visibleIn(scope.parent) : []);
+  for (const [name, own] of scope.values) facts.set(name, own);
   return facts;
 }

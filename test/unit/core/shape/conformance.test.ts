@@ -51,7 +51,7 @@ function check(optionsOf: (test: Case) => InferOptions): Outcome {
       if (!real) continue;
       const facts = table.get(value);
       const dims = facts?.shape;
-      isComplete &&= facts?.dtype !== undefined && dims !== undefined && dims.every((dim) => typeof dim === 'number');
+      isComplete &&= facts?.dtype && dims?.every((dim) => typeof dim === 'number');
       const problem = contradiction(facts, real);
       if (problem) outcome.wrong.push(`${test.name} ${value}: ${problem}`);
     }

@@ -3,6 +3,7 @@ import { attrGraph, attrInt, attrInts, attrTensor } from '../../../../src/core/i
 import { makeGraph, makeModel, makeNode, valueInfo } from '../../../../src/core/ir/build.ts';
 import { tensorFromInts, tensorFromNumbers } from '../../../../src/core/ir/tensor.ts';
 import type { FunctionDef, Model, Node, Tensor, ValueInfo } from '../../../../src/core/ir/types.ts';
+import { freeDims } from '../../../../src/core/shape/free-dims.ts';
 import { inferShapes } from '../../../../src/core/shape/infer.ts';
 
 interface Parts {
@@ -230,5 +231,26 @@ describe('inferShapes', () => {
     const ms = performance.now() - start;
     expect(table.get('v2499')?.shape).toEqual(['batch', 'seq', 64]);
     expect(ms).toBeLessThan(300);
+  });
+});
+
+describe('freeDims', () => {
+  it('lists the symbols of the inputs, and makes names for unnamed ones', () => {
+    const free = freeDims(
+      model({
+        inputs: [float('ids', 'batch', 'seq'), float('mask', 'batch', 'past + seq'), float('x', null, 3)],
+        nodes: [],
+      }),
+    );
+    expect(free.map(({ symbol, isNamed }) => [symbol, isNamed])).toEqual([
+      ['batch', true],
+      ['seq', true],
+      ['past', true],
+      ['x[0]', false],
+    ]);
+    expect(free[1]!.uses).toEqual([
+      { input: 'ids', axis: 1 },
+      { input: 'mask', axis: 1 },
+    ]);
   });
 });
