@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { ByteSource } from '../core/base/bytes.ts';
 import { StudioError } from '../core/base/errors/index.ts';
+import { checkRange } from '../core/base/memory-source.ts';
 
 /** Closes descriptors of sources that nobody holds any more. */
 const forgotten = new FinalizationRegistry<number>((descriptor) => {
@@ -29,15 +30,7 @@ export function openFileSource(path: string): ByteSource {
     throw unreadable(name, error);
   }
   const readSyncAt = (offset: number, length: number): Uint8Array => {
-    if (offset < 0 || length < 0 || offset + length > byteLength) {
-      throw new StudioError('file/truncated', {
-        name,
-        what: 'a read',
-        offset,
-        needed: length,
-        available: Math.max(0, byteLength - offset),
-      });
-    }
+    checkRange(name, byteLength, offset, length);
     const bytes = new Uint8Array(length);
     let done = 0;
     while (done < length) {

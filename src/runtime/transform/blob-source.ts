@@ -1,6 +1,7 @@
 /** ByteSource over a Blob or File, and the way back: a serialized model as Blobs, without copying what is in one. */
 import type { BytePart, ByteSource } from '../../core/base/bytes.ts';
 import { StudioError } from '../../core/base/errors/index.ts';
+import { checkRange } from '../../core/base/memory-source.ts';
 
 export class BlobSource implements ByteSource {
   readonly name: string;
@@ -14,15 +15,7 @@ export class BlobSource implements ByteSource {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    if (offset < 0 || length < 0 || offset + length > this.byteLength) {
-      throw new StudioError('file/truncated', {
-        name: this.name,
-        what: 'a read',
-        offset,
-        needed: length,
-        available: Math.max(0, this.byteLength - offset),
-      });
-    }
+    checkRange(this.name, this.byteLength, offset, length);
     try {
       return new Uint8Array(await this.blob.slice(offset, offset + length).arrayBuffer());
     } catch (error) {

@@ -1,5 +1,5 @@
 /** Builds the harness, serves it as the app is served, and opens it in Chromium. */
-import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -19,8 +19,8 @@ export interface HarnessPage {
   readonly errors: string[];
   /** A fresh page of the same server. */
   newPage(): Promise<Page>;
-  /** Makes a file of the repository available under `files/<name>`. */
-  offer(name: string, path: string): void;
+  /** Makes bytes available to the page under this name. */
+  offer(name: string, bytes: Uint8Array): void;
   close(): Promise<void>;
 }
 
@@ -39,11 +39,7 @@ export async function openHarness(name: string): Promise<HarnessPage> {
     resolve: { conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'development|production'] },
     build: { target: 'es2023', outDir, emptyOutDir: true, minify: false },
   });
-  const link = (at: string, target: string) => {
-    rmSync(join(outDir, at), { force: true, recursive: true });
-    symlinkSync(target, join(outDir, at));
-  };
-  link('ort', join(root, 'node_modules/onnxruntime-web/dist'));
+  symlinkSync(join(root, 'node_modules/onnxruntime-web/dist'), join(outDir, 'ort'));
 
   const server = await serve(outDir);
   const browser: Browser = await chromium.launch({ executablePath: await ensureChromium(root), args: chromiumArgs });
@@ -60,10 +56,7 @@ export async function openHarness(name: string): Promise<HarnessPage> {
     page: await newPage(),
     errors,
     newPage,
-    offer(fileName, path) {
-      if (!existsSync(join(root, path))) throw new Error(`${path} is missing`);
-      link(fileName, join(root, path));
-    },
+    offer: (fileName, bytes) => writeFileSync(join(outDir, fileName), bytes),
     async close() {
       await browser.close();
       await server.close();
