@@ -58,13 +58,18 @@ export interface AffineParameters {
   readonly zeroPoint: number;
 }
 
+/** 1.5 * 2^52: adding it leaves a double no bits below one, so the hardware's own rounding makes the integer. */
+const ROUNDING_BIAS = 6755399441055744;
+
 /** Rounds to the nearest integer, ties to even (IEEE 754 roundToIntegralTiesToEven; numpy's `round`). */
 export function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  if (rest < 0.5) return floor;
-  if (rest > 0.5) return floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
+  return x + ROUNDING_BIAS - ROUNDING_BIAS;
+}
+
+/** The zero point of every symmetric weight of a type: 0, or the middle of an unsigned range. */
+export function symmetricZeroPoint(scheme: AffineScheme): number {
+  const range = integerRange({ ...scheme, symmetric: true });
+  return roundHalfEven((range.min + range.max) / 2);
 }
 
 const SMALLEST_NORMAL_FLOAT32 = 1.1754943508222875e-38;
@@ -83,9 +88,7 @@ export function affineParameters(min: number, max: number, scheme: AffineScheme)
   }
   const scale = Math.fround(high - low) / (range.max - range.min);
   if (!(scale >= SMALLEST_NORMAL_FLOAT32)) return { scale: 1, zeroPoint: 0 };
-  const zeroPoint = scheme.symmetric
-    ? roundHalfEven((range.min + range.max) / 2)
-    : roundHalfEven(range.min - low / scale);
+  const zeroPoint = scheme.symmetric ? symmetricZeroPoint(scheme) : roundHalfEven(range.min - low / scale);
   return { scale: Math.fround(scale), zeroPoint };
 }
 

@@ -1,0 +1,201 @@
+/**
+ * Affine 8-bit quantization of one stored weight, streamed: one pass for the ranges, one for the codes. What is in
+ * memory is one slab of the source and, where the codes must be transposed, the codes.
+ */
+import { throwIfCancelled } from '../../base/cancel.ts';
+import { StudioError } from '../../base/errors/index.ts';
+import { dtypeInfo } from '../../ir/dtype.ts';
+import { bytesOf, elementCount, floatsOf, readTensorSlab } from '../../ir/tensor.ts';
+import type { Tensor, TensorData } from '../../ir/types.ts';
+import type { StepContext } from '../../step/define.ts';
+import { type AffineScheme, affineParameters, codeRange, roundHalfEven, symmetricZeroPoint } from './affine.ts';
+
+/** Weights are quantized to one of these; 4-bit weights go blockwise. */
+export interface ByteScheme extends AffineScheme {
+  readonly type: 'int8' | 'uint8';
+}
+
+/**
+ * How a tensor falls into channels: its elements in C order are `outer` x `channels` x `inner`, and element
+ * (o, c, i) belongs to channel c. Per tensor is channels = 1.
+ */
+export interface ChannelView {
+  readonly channels: number;
+  readonly inner: number;
+}
+
+export function perTensorView(dims: readonly number[]): ChannelView {
+  return { channels: 1, inner: elementCount(dims) };
+}
+
+/** One channel per index of `axis`; with `axes` 2, per pair of indices of `axis` and the next one. */
+export function perAxisView(dims: readonly number[], axis: number, axes = 1): ChannelView {
+  return {
+    channels: elementCount(dims.slice(axis, axis + axes)),
+    inner: elementCount(dims.slice(axis + axes)),
+  };
+}
+
+export interface QuantizedTensor {
+  /** 8-bit codes, dims of the source (of its transpose where that was asked for). */
+  readonly data: TensorData;
+  readonly dims: readonly number[];
+  /** One per channel. */
+  readonly scales: Float32Array;
+  readonly zeroPoints: Int32Array;
+}
+
+export interface ByteRequest {
+  readonly tensor: Tensor;
+  readonly scheme: ByteScheme;
+  readonly view: ChannelView;
+  /** Swaps the last two axes of the codes. */
+  readonly transpose?: boolean;
+  /**
+   * All channels get the same zero point, for operators that take only one; the scheme must be symmetric, or the view
+   * a single channel. Without it a channel of zeros has zero point 0 whatever the others have.
+   */
+  readonly oneZeroPoint?: boolean;
+}
+
+const READ_BYTES = 8 << 20;
+
+/**
+ * @throws StudioError pass/bad-weight when the weight has NaN or infinite elements
+ */
+export async function quantizeTensor(ctx: StepContext, request: ByteRequest): Promise<QuantizedTensor> {
+  const { tensor, scheme, view } = request;
+  const ranges = await channelRanges(ctx, tensor, view);
+  const parameters = Array.from(ranges.min, (min, c) => affineParameters(min, ranges.max[c]!, scheme));
+  const scales = Float32Array.from(parameters, ({ scale }) => scale);
+  const zeroPoints = Int32Array.from(parameters, ({ zeroPoint }) => zeroPoint);
+  if (request.oneZeroPoint && view.channels > 1) zeroPoints.fill(symmetricZeroPoint(scheme));
+  const count = elementCount(tensor.dims);
+  const codes = codeSlabs(ctx, request, scales, zeroPoints);
+  if (!request.transpose) return { data: await ctx.store.put(count, codes), dims: tensor.dims, scales, zeroPoints };
+  const whole = new Uint8Array(count);
+  let at = 0;
+  for await (const slab of codes) {
+    whole.set(slab, at);
+    at += slab.byteLength;
+  }
+  const { transposed, dims } = transposeLastTwo(whole, tensor.dims);
+  return { data: await ctx.store.put(count, [transposed]), dims, scales, zeroPoints };
+}
+
+async function* slabsOf(ctx: StepContext, tensor: Tensor): AsyncGenerator<{ values: Float32Array; start: number }> {
+  const elementBytes = dtypeInfo[tensor.dtype].bits / 8;
+  const count = elementCount(tensor.dims);
+  const step = Math.floor(READ_BYTES / elementBytes);
+  for (let start = 0; start < count; start += step) {
+    throwIfCancelled(ctx.signal);
+    await ctx.yield();
+    const length = Math.min(step, count - start);
+    const bytes = await readTensorSlab(tensor, start * elementBytes, length * elementBytes);
+    yield { values: floatsOf(tensor.dtype, bytes, length, tensor.name), start };
+  }
+}
+
+/** Minimum and maximum of each channel. */
+async function channelRanges(
+  ctx: StepContext,
+  tensor: Tensor,
+  view: ChannelView,
+): Promise<{ min: Float32Array; max: Float32Array }> {
+  const min = new Float32Array(view.channels).fill(Number.POSITIVE_INFINITY);
+  const max = new Float32Array(view.channels).fill(Number.NEGATIVE_INFINITY);
+  let poison = 0; // x * 0 is NaN exactly for NaN and the infinities.
+  for await (const { values, start } of slabsOf(ctx, tensor)) {
+    if (view.inner === 1) poison += rangesOfInterleaved(values, start, min, max);
+    else
+      forEachRun(start, values.length, view, (from, to, channel) => {
+        let low = min[channel]!;
+        let high = max[channel]!;
+        for (let i = from; i < to; i += 1) {
+          const value = values[i]!;
+          if (value < low) low = value;
+          if (value > high) high = value;
+          poison += value * 0;
+        }
+        min[channel] = low;
+        max[channel] = high;
+      });
+  }
+  if (poison !== 0)
+    throw new StudioError('pass/bad-weight', { tensor: tensor.name, reason: 'has NaN or infinite elements' });
+  return { min, max };
+}
+
+/** Channels on the last axis: a call per element would cost more than the work. @returns NaN when something is not finite */
+function rangesOfInterleaved(values: Float32Array, start: number, min: Float32Array, max: Float32Array): number {
+  let poison = 0;
+  let channel = start % min.length;
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i]!;
+    if (value < min[channel]!) min[channel] = value;
+    if (value > max[channel]!) max[channel] = value;
+    poison += value * 0;
+    channel = channel + 1 === min.length ? 0 : channel + 1;
+  }
+  return poison;
+}
+
+async function* codeSlabs(
+  ctx: StepContext,
+  { tensor, scheme, view }: ByteRequest,
+  scales: Float32Array,
+  zeroPoints: Int32Array,
+): AsyncGenerator<Uint8Array> {
+  const { min: lowest, max: highest } = codeRange(scheme);
+  const codeOf = (value: number, scale: number, zeroPoint: number) =>
+    Math.min(Math.max(roundHalfEven(Math.fround(value / scale)) + zeroPoint, lowest), highest);
+  for await (const { values, start } of slabsOf(ctx, tensor)) {
+    const codes = scheme.type === 'int8' ? new Int8Array(values.length) : new Uint8Array(values.length);
+    if (view.inner === 1) {
+      let channel = start % view.channels;
+      for (let i = 0; i < values.length; i += 1) {
+        codes[i] = codeOf(values[i]!, scales[channel]!, zeroPoints[channel]!);
+        channel = channel + 1 === view.channels ? 0 : channel + 1;
+      }
+    } else
+      forEachRun(start, values.length, view, (from, to, channel) => {
+        const scale = scales[channel]!;
+        const zeroPoint = zeroPoints[channel]!;
+        for (let i = from; i < to; i += 1) codes[i] = codeOf(values[i]!, scale, zeroPoint);
+      });
+    yield bytesOf(codes);
+  }
+}
+
+/** Splits a slab that begins at flat index `start` into runs of one channel; `from` and `to` index the slab. */
+function forEachRun(
+  start: number,
+  length: number,
+  { channels, inner }: ChannelView,
+  visit: (from: number, to: number, channel: number) => void,
+): void {
+  let channel = Math.floor(start / inner) % channels;
+  let to = 0;
+  for (let from = 0; from < length; from = to) {
+    const intoRun = from === 0 ? start % inner : 0;
+    to = Math.min(length, from + inner - intoRun);
+    visit(from, to, channel);
+    channel = channel + 1 === channels ? 0 : channel + 1;
+  }
+}
+
+/** [.., rows, columns] to [.., columns, rows]. */
+export function transposeLastTwo(
+  codes: Uint8Array,
+  dims: readonly number[],
+): { transposed: Uint8Array; dims: readonly number[] } {
+  const [rows, columns] = dims.slice(-2) as [number, number];
+  const leading = dims.slice(0, -2);
+  const transposed = new Uint8Array(codes.length);
+  const size = rows * columns;
+  for (let base = 0; base < codes.length; base += size)
+    for (let row = 0; row < rows; row += 1)
+      for (let column = 0; column < columns; column += 1)
+        transposed[base + column * rows + row] = codes[base + row * columns + column]!;
+  return { transposed, dims: [...leading, columns, rows] };
+}
