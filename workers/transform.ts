@@ -9,15 +9,15 @@ const engine = new TransformEngine(executor);
 
 serve<TransformContract>(
   {
-    open: ({ files, assetBase }, job) => {
+    open: ({ files, assetBase, scratchFolder }, job) => {
       executor.use(assetBase);
-      return engine.open(files, job);
+      return engine.open(files, scratchFolder, job);
     },
     card: async ({ id }) => engine.card(id),
     build: (request, job) => engine.build(request, job),
     save: ({ variant, fileName }, job) => engine.save(variant, fileName, job),
     dispose: async ({ id }) => {
-      await engine.dispose(id);
+      engine.dispose(id);
       return null;
     },
   },

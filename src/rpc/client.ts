@@ -86,7 +86,7 @@ class Client<Api extends Contract> implements WorkerClient<Api> {
   }
 
   async #connect(): Promise<void> {
-    const lockName = `whittle-worker-${crypto.randomUUID()}`;
+    const lockName = `whittle-worker-${uniqueSuffix()}`;
     const onProgress = Comlink.proxy<Parameters<Dispatcher['connect']>[1]>((call, progress) => {
       this.#pending.get(call)?.onProgress?.(progress);
     });
@@ -201,4 +201,9 @@ class Client<Api extends Contract> implements WorkerClient<Api> {
     }
     this.#resolveEnded(error);
   }
+}
+
+/** Not `crypto.randomUUID`, which pages outside secure contexts do not have. */
+function uniqueSuffix(): string {
+  return `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
 }

@@ -61,7 +61,12 @@ export interface VariantRequest {
 
 export type TransformContract = {
   open: {
-    request: { readonly files: ModelBlobs; readonly assetBase: string };
+    request: {
+      readonly files: ModelBlobs;
+      readonly assetBase: string;
+      /** Folder for large intermediate tensors; belongs to the page. */
+      readonly scratchFolder: string;
+    };
     response: { readonly id: string; readonly card: ModelCard };
   };
   card: { request: { readonly id: string }; response: ModelCard };
@@ -75,6 +80,6 @@ export type TransformContract = {
     request: { readonly variant: VariantRequest; readonly fileName: string };
     response: BrowserModelHandle;
   };
-  /** Forgets a model and deletes its scratch files; variants that were built from them can then not be read. */
+  /** Forgets a model. */
   dispose: { request: { readonly id: string }; response: null };
 };

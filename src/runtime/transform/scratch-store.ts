@@ -7,16 +7,13 @@ import type { TensorData } from '../../core/ir/types.ts';
 import type { TensorStore } from '../../core/step/define.ts';
 import { BlobSource } from './blob-source.ts';
 
-const ROOT = 'whittle-scratch';
 /** What may be held in memory before files are used. */
 const MEMORY_BUDGET_BYTES = 64 * 2 ** 20;
 /** A file for less than this costs more than it saves. */
 const MIN_FILE_BYTES = 2 ** 20;
 
-export interface ScratchStore extends TensorStore {
-  /** Deletes the files. Variants that were built from them cannot be read afterwards. */
-  clear(): Promise<void>;
-}
+/** Folder of the private file system that holds a folder for each open model. */
+export const SCRATCH_ROOT = 'whittle-scratch';
 
 /** The part of FileSystemFileHandle that only dedicated workers have; the DOM library leaves it out. */
 interface SyncFileHandle extends FileSystemFileHandle {
@@ -28,10 +25,12 @@ interface SyncFileHandle extends FileSystemFileHandle {
   }>;
 }
 
-export function createScratchStore(): ScratchStore {
-  const name = crypto.randomUUID();
+/**
+ * @param folderName of this model's folder. The page owns it (services/worker/scratch-folder.ts): files must outlive this
+ * worker, since variants that were built from them are still in use when a worker has to be replaced.
+ */
+export function createScratchStore(folderName: string): TensorStore {
   let heldBytes = 0;
-  let nextFile = 0;
   let folder: Promise<FileSystemDirectoryHandle | undefined> | undefined;
 
   async function put(
@@ -39,25 +38,24 @@ export function createScratchStore(): ScratchStore {
     chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   ): Promise<TensorData> {
     if (byteLength >= MIN_FILE_BYTES && heldBytes + byteLength > MEMORY_BUDGET_BYTES) {
-      folder ??= openFolder(name);
+      folder ??= openFolder(folderName);
       const opened = await folder;
-      if (opened) return putFile(opened, `${nextFile++}.bin`, byteLength, chunks);
+      if (opened) return putFile(opened, byteLength, chunks);
     }
     heldBytes += byteLength;
     return { kind: 'bytes', bytes: await collect(byteLength, chunks) };
   }
+  return { put };
+}
 
-  return {
-    put,
-    async clear() {
-      heldBytes = 0;
-      const opened = await folder;
-      folder = undefined;
-      if (!opened) return;
-      const root = await (await navigator.storage.getDirectory()).getDirectoryHandle(ROOT);
-      await root.removeEntry(name, { recursive: true }).catch(() => {});
-    },
-  };
+/** @returns undefined where there is no private file system (private windows): then everything stays in memory */
+async function openFolder(name: string): Promise<FileSystemDirectoryHandle | undefined> {
+  try {
+    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle(SCRATCH_ROOT, { create: true });
+    return await root.getDirectoryHandle(name, { create: true });
+  } catch {
+    return undefined;
+  }
 }
 
 async function collect(
@@ -76,10 +74,10 @@ async function collect(
 
 async function putFile(
   folder: FileSystemDirectoryHandle,
-  fileName: string,
   byteLength: number,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<TensorData> {
+  const fileName = crypto.randomUUID();
   const handle = (await folder.getFileHandle(fileName, { create: true })) as SyncFileHandle;
   const access = await handle.createSyncAccessHandle();
   let at = 0;
@@ -104,41 +102,4 @@ async function putFile(
 function requireLength(expected: number, got: number): void {
   if (got === expected) return;
   throw new StudioError('internal/unexpected', { message: `a step gave ${got} bytes of a tensor of ${expected}` });
-}
-
-/** @returns undefined where there is no private file system (private windows): then everything stays in memory */
-async function openFolder(name: string): Promise<FileSystemDirectoryHandle | undefined> {
-  try {
-    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle(ROOT, { create: true });
-    await removeAbandoned(root);
-    await holdForLife(name);
-    return await root.getDirectoryHandle(name, { create: true });
-  } catch {
-    return undefined;
-  }
-}
-
-const lockOf = (folderName: string) => `${ROOT}/${folderName}`;
-
-/** The lock tells other tabs that the folder is in use; the browser releases it however this worker ends. */
-function holdForLife(folderName: string): Promise<void> {
-  return new Promise((granted, refused) => {
-    navigator.locks
-      .request(lockOf(folderName), () => {
-        granted();
-        return new Promise<never>(() => {});
-      })
-      .catch(refused);
-  });
-}
-
-/** Deletes the folders of workers that were terminated before they could clear up. */
-async function removeAbandoned(root: FileSystemDirectoryHandle): Promise<void> {
-  const names: string[] = [];
-  for await (const [name] of root.entries()) names.push(name);
-  for (const name of names) {
-    await navigator.locks.request(lockOf(name), { ifAvailable: true }, async (lock) => {
-      if (lock) await root.removeEntry(name, { recursive: true }).catch(() => {});
-    });
-  }
 }

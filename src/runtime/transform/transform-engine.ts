@@ -5,13 +5,13 @@ import type { JobContext } from '../../core/base/progress.ts';
 import type { Model } from '../../core/ir/types.ts';
 import { readModel } from '../../core/onnx/read.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
-import type { Executor } from '../../core/step/define.ts';
+import type { Executor, TensorStore } from '../../core/step/define.ts';
 import type { ModelFiles } from '../../core/study/ports.ts';
 import type { VariantFacts } from '../../core/study/results.ts';
 import { buildVariant, saveFiles, type Variant } from '../../core/study/variant.ts';
 import type { BlobModel } from '../web-infer.ts';
 import { BlobSource, blobOf } from './blob-source.ts';
-import { createScratchStore, type ScratchStore } from './scratch-store.ts';
+import { createScratchStore } from './scratch-store.ts';
 
 export interface NamedBlob {
   /** File name, or the path relative to the folder of the graph. */
@@ -38,7 +38,7 @@ export interface VariantRequest {
 interface OpenModel {
   readonly model: Model;
   readonly card: ModelCard;
-  readonly store: ScratchStore;
+  readonly store: TensorStore;
 }
 
 export class TransformEngine {
@@ -51,7 +51,12 @@ export class TransformEngine {
     this.#executor = executor;
   }
 
-  async open({ graph, others }: OpenRequest, job: JobContext): Promise<{ id: string; card: ModelCard }> {
+  /** @param scratchFolder see createScratchStore */
+  async open(
+    { graph, others }: OpenRequest,
+    scratchFolder: string,
+    job: JobContext,
+  ): Promise<{ id: string; card: ModelCard }> {
     const beside = new Map(others.map(({ name, blob }) => [normalizePath(name), blob]));
     const model = await readModel(new BlobSource(graph.name, graph.blob), {
       resolveExternal: (location) => {
@@ -63,7 +68,7 @@ export class TransformEngine {
     });
     const card = describeModel(model);
     const id = `model-${this.#nextId++}`;
-    this.#models.set(id, { model, card, store: createScratchStore() });
+    this.#models.set(id, { model, card, store: createScratchStore(scratchFolder) });
     return { id, card };
   }
 
@@ -89,10 +94,8 @@ export class TransformEngine {
     return buildVariant({ ...request, model, job, store, executor: this.#executor, now });
   }
 
-  async dispose(id: string): Promise<void> {
-    const opened = this.#models.get(id);
+  dispose(id: string): void {
     this.#models.delete(id);
-    await opened?.store.clear();
   }
 
   #opened(id: string): OpenModel {

@@ -1,4 +1,5 @@
 /** The study's host in a browser: variants are built in the transform worker, and run in an infer worker of their own. */
+import { canonicalJson } from '../../core/base/json.ts';
 import type { JobContext } from '../../core/base/progress.ts';
 import { variantKey } from '../../core/recipe/parse.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
@@ -38,7 +39,8 @@ export function createBrowserHost(options: BrowserHostOptions): StudyHost<Browse
   const built = options.built ?? new Map<string, BuiltVariant<BrowserModelHandle>>();
 
   async function build(recipe: Recipe, job: JobContext): Promise<BuiltVariant<BrowserModelHandle>> {
-    const key = variantKey(modelKey, recipe);
+    // Predictions depend on the free dimensions.
+    const key = `${variantKey(modelKey, recipe)} ${canonicalJson(options.dims ?? {})}`;
     const known = built.get(key);
     if (known) {
       // Moved to the end: the map is in order of use.

@@ -7,6 +7,7 @@ import type { ModelCard } from '../../core/analysis/card.ts';
 import type { JobContext } from '../../core/base/progress.ts';
 import type { WorkerClient } from '../../rpc/client.ts';
 import type { BrowserModelHandle, ModelBlobs, TransformContract, VariantRequest } from '../../rpc/contract.ts';
+import { claimScratchFolder, type ScratchFolder } from './scratch-folder.ts';
 import { spawnTransform } from './spawn-transform.ts';
 
 export type SessionVariant = Omit<VariantRequest, 'id'>;
@@ -21,11 +22,13 @@ interface Place {
 export class TransformSession {
   readonly #files: ModelBlobs;
   readonly #assetBase: string;
+  readonly #scratch: ScratchFolder;
   #place: Promise<Place> | undefined;
 
-  private constructor(files: ModelBlobs, assetBase: string) {
+  private constructor(files: ModelBlobs, assetBase: string, scratch: ScratchFolder) {
     this.#files = files;
     this.#assetBase = assetBase;
+    this.#scratch = scratch;
   }
 
   /**
@@ -38,9 +41,14 @@ export class TransformSession {
     assetBase: string,
     job: JobContext,
   ): Promise<{ session: TransformSession; card: ModelCard }> {
-    const session = new TransformSession(files, assetBase);
-    const { card } = await session.#current(job);
-    return { session, card };
+    const session = new TransformSession(files, assetBase, await claimScratchFolder());
+    try {
+      const { card } = await session.#current(job);
+      return { session, card };
+    } catch (error) {
+      session.dispose();
+      throw error;
+    }
   }
 
   /** @throws StudioError recipe/*, pass/*, job/cancelled, worker/crashed */
@@ -55,25 +63,23 @@ export class TransformSession {
     return client.call('save', { variant: { ...variant, id }, fileName }, job);
   }
 
-  /** Ends the worker. Variants built by it that live in scratch files cannot be read afterwards. */
+  /** Ends the worker and deletes scratch files: large variants can then no longer be read. */
   dispose(): void {
     const place = this.#place;
     this.#place = undefined;
-    place?.then(
-      async ({ client, id }) => {
-        // Scratch files are deleted first; a worker that is busy with something else is not waited for.
-        await Promise.race([
-          client.call('dispose', { id }).catch(() => {}),
-          new Promise((resolve) => setTimeout(resolve, 1000)),
-        ]);
-        client.terminate();
-      },
-      () => {},
-    );
+    place?.then(({ client }) => client.terminate()).catch(() => {});
+    void this.#scratch.release();
   }
 
-  #current(job: JobContext): Promise<Place> {
-    if (this.#place) return this.#place;
+  async #current(job: JobContext): Promise<Place> {
+    const shared = this.#place;
+    if (shared) {
+      try {
+        return await shared;
+      } catch {
+        // Whoever opened it gave up, or failed; this caller finds out for itself.
+      }
+    }
     const place = this.#openWorker(job);
     this.#place = place;
     const forget = () => {
@@ -85,8 +91,9 @@ export class TransformSession {
 
   async #openWorker(job: JobContext): Promise<Place> {
     const client = spawnTransform();
+    const request = { files: this.#files, assetBase: this.#assetBase, scratchFolder: this.#scratch.name };
     try {
-      const { id, card } = await client.call('open', { files: this.#files, assetBase: this.#assetBase }, job);
+      const { id, card } = await client.call('open', request, job);
       return { client, id, card };
     } catch (error) {
       client.terminate();
