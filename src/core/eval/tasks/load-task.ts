@@ -2,11 +2,12 @@
 import { StudioError } from '../../base/errors/index.ts';
 import type { Task, TaskDefinition, TaskFiles, TaskSource } from '../types.ts';
 import { agreementTask } from './agreement-task.ts';
+import { ocrDetection } from './ocr-detection.ts';
 import { ocrDirection } from './ocr-direction.ts';
 import { ocrRecognition } from './ocr-recognition.ts';
 import { voiceActivity } from './vad.ts';
 
-export const taskDefinitions: readonly TaskDefinition[] = [ocrRecognition, ocrDirection, voiceActivity];
+export const taskDefinitions: readonly TaskDefinition[] = [ocrRecognition, ocrDetection, ocrDirection, voiceActivity];
 
 /**
  * @param files reads a file by its name under the source's `assetBase`

@@ -136,7 +136,7 @@ async function evaluateStretches(
   const groupsAt: ScoredGroup[][] = LEVELS_DB.map(() => []);
   const done = await evaluateEach(stretches, limit, job, async (stretch) => {
     const group = await scoreStretch(track, stretch, runner, job);
-    const level = LEVELS_DB.findIndex((decibels) => decibels === stretch.levelDb);
+    const level = (LEVELS_DB as readonly number[]).indexOf(stretch.levelDb);
     const { numerator, denominator } = f1Terms(confusionAt(group.scores, group.labels, THRESHOLD));
     sheet.add(numerator, denominator);
     sheetAt[level]!.add(numerator, denominator);
