@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { StudioError } from '../core/base/errors/index.ts';
 import type { MemoryReading } from '../core/study/results.ts';
 import type { Target } from '../core/study/schema.ts';
+import { readNativeLog } from './node-inspect.ts';
 import { openNodeWebRuntime } from './node-ort-web.ts';
 import { startProcessMemoryReader } from './node-process-memory.ts';
 import { createOrtPort, type OrtModule } from './ort-session.ts';
@@ -57,8 +58,8 @@ async function openNativeRuntime(): Promise<NodeRuntime | undefined> {
     executionProviders: ['cpu'],
     threads: (wanted) => threadCount(wanted, { cores: availableParallelism(), canShareMemory: true }),
     extraOptions: (threads) => ({ intraOpNumThreads: threads, interOpNumThreads: 1 }),
-    // The native library writes its log to the process's standard error, where JavaScript cannot read it.
     log: null,
+    readLog: readNativeLog,
   });
   const memory = () => ({
     wasmHeapPeakBytes: null,

@@ -35,10 +35,18 @@ export interface OrtRuntime {
   readonly extraOptions?: (threads: number) => InferenceSession.SessionOptions;
   /** Threads a session will really use when `wanted` are asked for. */
   readonly threads: (wanted: number) => number;
-  /** Reads the runtime's log; null where it cannot be read. */
+  /** Reads the runtime's log; null where it cannot be read from here. */
   readonly log: LogCapture | null;
+  /** Another way to the log of a creation, for runtimes whose `log` is null. */
+  readonly readLog?: (model: RuntimeModel, options: InferenceSession.SessionOptions) => Promise<CreationLog | null>;
   /** Errors that the device raised outside any call since it was last asked. */
   readonly takeDeviceErrors?: () => readonly string[];
+}
+
+export interface CreationLog {
+  /** Of a session in which nothing was switched off: it names every transformer of this build. */
+  readonly probe: readonly string[];
+  readonly creation: readonly string[];
 }
 
 const VERBOSE = 0;
@@ -104,16 +112,35 @@ async function createSession(
     );
     const createMs = performance.now() - started;
     throwDeviceErrors(runtime, 'create');
-    const inspected = inspect && runtime.log !== null;
-    return new OrtSession(runtime, native, {
-      threads,
-      createMs,
-      placement: inspected ? parsePlacement(lines) : null,
-      optimizers: inspected ? parseOptimizers(lines, settings.disabledOptimizers, live) : null,
-    });
+    const found = inspect ? await inspection(runtime, model, options, settings, { lines, live }) : nothingInspected;
+    return new OrtSession(runtime, native, { threads, createMs, ...found });
   } catch (error) {
     throw mapRuntimeError(error, runtime.label, 'create');
   }
+}
+
+type Inspection = Pick<SessionFacts, 'placement' | 'optimizers'>;
+const nothingInspected: Inspection = { placement: null, optimizers: null };
+
+/** @param own what the session's own creation logged, for runtimes whose log can be read from here */
+async function inspection(
+  runtime: OrtRuntime,
+  model: RuntimeModel,
+  options: InferenceSession.SessionOptions,
+  { disabledOptimizers }: RuntimeSettings,
+  own: { readonly lines: readonly string[]; readonly live: readonly string[] },
+): Promise<Inspection> {
+  if (runtime.log) {
+    const { lines, live } = own;
+    return { placement: parsePlacement(lines), optimizers: parseOptimizers(lines, disabledOptimizers, live) };
+  }
+  const log = await runtime.readLog?.(model, options);
+  if (!log) return nothingInspected;
+  const { probe, creation } = log;
+  return {
+    placement: parsePlacement(creation),
+    optimizers: parseOptimizers(creation, disabledOptimizers, liveNamesIn(probe)),
+  };
 }
 
 function ortOptions(

@@ -1,10 +1,11 @@
 // The port over both runtimes that Node has: onnxruntime-web's WebAssembly (what browsers run) and onnxruntime-node.
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { BytePart } from '../../../src/core/base/bytes.ts';
 import { StudioError } from '../../../src/core/base/errors/index.ts';
 import { quietJob } from '../../../src/core/base/progress.ts';
 import type { DType } from '../../../src/core/ir/dtype.ts';
 import type { Model } from '../../../src/core/ir/types.ts';
-import { modelToBytes } from '../../../src/core/onnx/write.ts';
+import { modelToBytes, writeModel } from '../../../src/core/onnx/write.ts';
 import type { HostTensor } from '../../../src/core/step/define.ts';
 import type { SessionOptions } from '../../../src/core/study/ports.ts';
 import { createExecutor } from '../../../src/runtime/executor.ts';
@@ -148,34 +149,62 @@ describe.each(runtimes)('%s', (provider) => {
   });
 });
 
-describe('WASM in Node', () => {
+describe.each(runtimes)('inspecting on %s', (provider) => {
+  const inspect = async (model: Model, settings: Partial<SessionOptions['settings']>) => {
+    const { port } = await openNodeRuntime({ provider, threads: 1 });
+    const session = await port.create(await runtimeModel(model), optionsFor(provider, settings, true));
+    await session.release();
+    return { optimizers: session.optimizers!, placement: session.placement! };
+  };
+
   test('lists what fired, and switched-off names that are no pass', async () => {
-    const { port } = await openNodeRuntime({ provider: 'wasm', threads: 1 });
-    const model = await runtimeModel(geluModel());
-    const inspected = async (settings: Partial<SessionOptions['settings']>) => {
-      const session = await port.create(model, optionsFor('wasm', settings, true));
-      await session.release();
-      return session;
-    };
-    const fused = await inspected({});
-    expect(fused.optimizers!.fired).toContain('GeluFusionL2');
-    expect(fused.placement!.providers).toMatchObject([{ provider: 'CPUExecutionProvider', nodes: 1 }]);
-    expect(fused.placement!.copies).toBe(0);
+    const fused = await inspect(geluModel(), {});
+    expect(fused.optimizers.fired).toContain('GeluFusionL2');
+    expect(fused.placement).toEqual({
+      providers: [{ provider: 'CPUExecutionProvider', nodes: 1, opTypes: {} }],
+      copies: 0,
+      missingKernels: [],
+    });
 
-    const unfused = await inspected({ disabledOptimizers: ['GeluFusionL2'] });
-    expect(unfused.optimizers!.fired).not.toContain('GeluFusionL2');
-    expect(unfused.optimizers!.unknownDisabled).toEqual([]);
-    expect(unfused.placement!.providers[0]!.nodes).toBeGreaterThan(1);
+    const unfused = await inspect(geluModel(), { disabledOptimizers: ['GeluFusionL2'] });
+    expect(unfused.optimizers.fired).not.toContain('GeluFusionL2');
+    expect(unfused.optimizers.unknownDisabled).toEqual([]);
+    expect(unfused.placement.providers[0]!.nodes).toBeGreaterThan(1);
 
-    const misnamed = await inspected({ disabledOptimizers: ['GeluFusion', 'EliminateIdentity'] });
-    expect(misnamed.optimizers!.unknownDisabled).toEqual(['GeluFusion']);
-    expect(misnamed.optimizers!.fired).toContain('GeluFusionL2');
+    const misnamed = await inspect(geluModel(), { disabledOptimizers: ['GeluFusion', 'EliminateIdentity'] });
+    expect(misnamed.optimizers.unknownDisabled).toEqual(['GeluFusion']);
+    expect(misnamed.optimizers.fired).toContain('GeluFusionL2');
 
-    const off = await inspected({ graphOptimizationLevel: 'disabled' });
-    expect(off.optimizers!.fired).not.toContain('GeluFusionL2');
-    expect(off.optimizers!.known).toContain('GeluFusionL2');
+    const off = await inspect(geluModel(), { graphOptimizationLevel: 'disabled' });
+    expect(off.optimizers.fired).not.toContain('GeluFusionL2');
+    expect(off.optimizers.known).toContain('GeluFusionL2');
   });
 
+  test('works with weights in external files', async () => {
+    const { port } = await openNodeRuntime({ provider, threads: 1 });
+    const { graph, external } = await writeModel(matMulModel(64, 32), {
+      externalData: { location: 'w.bin', thresholdBytes: 0 },
+    });
+    const data = await gathered(external);
+    expect(data.byteLength).toBeGreaterThanOrEqual(64 * 32 * 4);
+    const model = { graph: await gathered(graph), externalData: [{ path: 'w.bin', data }] };
+    const session = await port.create(model, optionsFor(provider, {}, true));
+    expect(session.placement!.providers).toMatchObject([{ nodes: 1 }]);
+    const outputs = await session.run(new Map([['x', floats([1, 64], new Array(64).fill(1))]]));
+    expect(asFloats(outputs.get('y')!)).toEqual(matMulOfOnes(64, 32));
+    await session.release();
+  });
+});
+
+async function gathered(parts: readonly BytePart[]): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for (const part of parts) {
+    chunks.push(part instanceof Uint8Array ? part : await part.source.read(part.offset, part.byteLength));
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+describe('WASM in Node', () => {
   test('says out of memory when a tensor is larger than 32-bit memory', async () => {
     const { port } = await openNodeRuntime({ provider: 'wasm', threads: 1 });
     const session = await port.create(await runtimeModel(allocateModel()), optionsFor('wasm'));
