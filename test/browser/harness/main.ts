@@ -6,6 +6,7 @@ import * as client from '../../../src/rpc/client.ts';
 import { detectCapabilities } from '../../../src/runtime/capabilities.ts';
 import { pageAssetBase } from '../../../src/services/worker/asset-base.ts';
 import { createBrowserHost } from '../../../src/services/worker/browser-host.ts';
+import { claimScratchFolder } from '../../../src/services/worker/scratch-folder.ts';
 import { spawnInfer, spawnInferClient } from '../../../src/services/worker/spawn-infer.ts';
 import { spawnTransform } from '../../../src/services/worker/spawn-transform.ts';
 import { TransformSession } from '../../../src/services/worker/transform-session.ts';
@@ -19,6 +20,7 @@ const harness = {
   spawnTransform,
   TransformSession,
   createBrowserHost,
+  claimScratchFolder,
   spawnProbe: () => new Worker(new URL('./probe-worker.ts', import.meta.url), { type: 'module', name: 'probe' }),
 };
 

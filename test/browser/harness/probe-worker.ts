@@ -1,6 +1,7 @@
 /** A worker that can be told to misbehave in every way that the client must survive. */
 import { StudioError } from '../../../src/core/base/errors/index.ts';
 import { serve } from '../../../src/rpc/server.ts';
+import { createScratchStore } from '../../../src/runtime/transform/scratch-store.ts';
 
 export type ProbeContract = {
   echo: { request: unknown; response: unknown };
@@ -16,6 +17,11 @@ export type ProbeContract = {
   rejectOutside: { request: null; response: never };
   closeSilently: { request: null; response: never };
   hang: { request: null; response: never };
+  /** Puts tensors of these sizes into a scratch store and reads them back. @returns where each lay, and its sum */
+  store: {
+    request: { readonly folder: string; readonly sizes: readonly number[] };
+    response: readonly { readonly kind: string; readonly sum: number }[];
+  };
 };
 
 const never = new Promise<never>(() => {});
@@ -59,6 +65,22 @@ serve<ProbeContract>(
       return never;
     },
     hang: () => never,
+    store: async ({ folder, sizes }) => {
+      const store = createScratchStore(folder);
+      const found: { kind: string; sum: number }[] = [];
+      for (const [index, size] of sizes.entries()) {
+        const half = size / 2;
+        const data = await store.put(size, [new Uint8Array(half).fill(index + 1), new Uint8Array(half).fill(1)]);
+        const bytes =
+          data.kind === 'bytes'
+            ? data.bytes
+            : data.kind === 'range'
+              ? await data.range.source.read(0, size)
+              : undefined;
+        found.push({ kind: data.kind, sum: bytes!.reduce((sum, byte) => sum + byte, 0) });
+      }
+      return found;
+    },
   },
   globalThis as unknown as Worker,
 );
