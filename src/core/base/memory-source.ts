@@ -2,7 +2,8 @@ import type { ByteRange, ByteSource } from './bytes.ts';
 import { StudioError } from './errors/index.ts';
 
 /** A source over bytes in memory. Reads are views: nothing is copied. */
-export function memorySource(name: string, bytes: Uint8Array): ByteSource {
+export function memorySource(name: string, given: Uint8Array): ByteSource {
+  const bytes = plainBytes(given);
   const readSync = (offset: number, length: number): Uint8Array => {
     checkRange(name, bytes.byteLength, offset, length);
     return bytes.subarray(offset, offset + length);
@@ -31,4 +32,13 @@ export function checkRange(name: string, byteLength: number, offset: number, len
     needed: length,
     available: Math.max(0, byteLength - offset),
   });
+}
+
+/**
+ * The same memory as a plain Uint8Array. Node's Buffer is a subclass whose `slice` is a view and no copy; code that
+ * counts on a copy would keep, or change, somebody else's memory.
+ */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  if (bytes.constructor === Uint8Array) return bytes;
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

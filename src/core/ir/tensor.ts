@@ -169,7 +169,7 @@ const arrayTypes = {
 export function toTypedArray(dtype: DType, bytes: Uint8Array): AnyTypedArray {
   const Type = dtype in arrayTypes ? arrayTypes[dtype as keyof typeof arrayTypes] : Uint8Array;
   const size = Type.BYTES_PER_ELEMENT;
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return new Type(aligned.buffer as ArrayBuffer, aligned.byteOffset, Math.floor(aligned.byteLength / size));
 }
 

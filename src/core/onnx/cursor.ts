@@ -1,5 +1,7 @@
 import type { ByteSource } from '../base/bytes.ts';
 import { StudioError } from '../base/errors/index.ts';
+import { plainBytes } from '../base/memory-source.ts';
+import { TextCache } from './text.ts';
 import { wire, wireName } from './wire.ts';
 
 /** What a reader waits for: bytes of the model file, or an external data file by its location. */
@@ -22,6 +24,9 @@ const firstWindowBytes = 64 * 1024;
 const jumpWindowBytes = 16 * 1024;
 const largestWindowBytes = 4 * 1024 * 1024;
 
+const floatBytes = new Uint8Array(4);
+const floatView = new DataView(floatBytes.buffer);
+
 /**
  * A position in a file of which a window is in memory. Methods that return values are synchronous and need their bytes
  * in the window: `if (cursor.lacks(n)) yield* cursor.load(n)` comes first. All positions are offsets in the file.
@@ -33,6 +38,7 @@ export class Cursor {
   high = 0;
   /** Where the parse is, for messages: names and indices. */
   readonly #path: (string | number)[] = [];
+  readonly #texts = new TextCache();
   #window: Uint8Array;
   #windowStart = 0;
   #index = 0;
@@ -40,7 +46,7 @@ export class Cursor {
 
   constructor(source: ByteSource) {
     this.source = source;
-    this.#window = source.readSync ? source.readSync(0, source.byteLength) : new Uint8Array(0);
+    this.#window = source.readSync ? plainBytes(source.readSync(0, source.byteLength)) : new Uint8Array(0);
   }
 
   get position(): number {
@@ -52,6 +58,32 @@ export class Cursor {
     return (
       this.#index + length > this.#window.length && this.#windowStart + this.#window.length < this.source.byteLength
     );
+  }
+
+  /**
+   * Whether the window ends before the value of the field whose tag has just been read. Only length-delimited values
+   * can be missing: everything else fits into the header that was asked for.
+   */
+  lacksValue(tag: number): boolean {
+    return (tag & 7) === wire.bytes && this.lacks(headerBytes + this.#peekLength());
+  }
+
+  /** Loads that value; no more than its message has left, whatever its length says. */
+  *loadValue(end: number): Reading<void> {
+    yield* this.load(headerBytes + Math.min(this.#peekLength(), end - this.position));
+  }
+
+  /** The length that stands here; nothing is checked, since reading it will. */
+  #peekLength(): number {
+    const first = this.#window[this.#index]!;
+    if (first < 0x80) return first;
+    let length = 0;
+    for (let i = 0; i < 5; i += 1) {
+      const byte = this.#window[this.#index + i] ?? 0;
+      length += (byte & 0x7f) * 128 ** i;
+      if (byte < 0x80) break;
+    }
+    return length;
   }
 
   /** Moves the window so that it begins here and holds at least `length` bytes, or what the file has left. */
@@ -147,6 +179,13 @@ export class Cursor {
     throw this.malformed(`field ${field} has wire type ${wireName(tag & 7)}, expected ${wireName(wireType)}`);
   }
 
+  /** Steps into the message that is the value of a field; returns its end. `leave` steps out. */
+  begin(tag: number, end: number, field: string, index = -1): number {
+    const length = this.length(tag, end, field);
+    this.enter(field, index);
+    return this.position + length;
+  }
+
   /** The length of a length-delimited field, checked against the end of its message. */
   length(tag: number, end: number, field: string): number {
     this.expect(tag, wire.bytes, field);
@@ -170,21 +209,36 @@ export class Cursor {
 
   float32(end: number): number {
     const at = this.#take(4, end);
-    return new DataView(this.#window.buffer, this.#window.byteOffset + at, 4).getFloat32(0, true);
+    for (let i = 0; i < 4; i += 1) floatBytes[i] = this.#window[at + i]!;
+    return floatView.getFloat32(0, true);
   }
 
   /** The next `length` bytes, which must be in the window; a view, valid until the next load. */
   view(length: number): Uint8Array {
-    const at = this.#index;
-    this.#index += length;
+    const at = this.#pass(length);
     return this.#window.subarray(at, at + length);
   }
 
-  /** Like `view`, but a copy, which may be kept. */
+  /**
+   * Like `view`, but may be kept: a copy, so that a few bytes do not hold a window in memory. Where the whole file is
+   * in memory anyway it is a view.
+   */
   copy(length: number): Uint8Array {
+    const bytes = this.view(length);
+    return this.source.readSync ? bytes : new Uint8Array(bytes);
+  }
+
+  /** The next `length` bytes as UTF-8 text; undefined when they are none. */
+  text(length: number): string | undefined {
+    const at = this.#pass(length);
+    return this.#texts.decode(this.#window, at, length);
+  }
+
+  #pass(length: number): number {
     const at = this.#index;
     this.#index += length;
-    return this.#window.slice(at, at + length);
+    if (this.#index > this.#window.length) throw new Error(`${length} bytes at ${at} were not loaded`);
+    return at;
   }
 
   skip(length: number): void {
@@ -203,6 +257,13 @@ export class Cursor {
     if ((tag & 7) === wire.groupStart) yield* this.#skipGroup(tag >>> 3, end);
     else this.#skipValue(tag, end);
     return yield* this.copyRange(tagOffset, this.position - tagOffset);
+  }
+
+  /** The same where the whole field is in the window. */
+  takeLoadedField(tag: number, tagOffset: number, end: number): Uint8Array {
+    const step = this.takeField(tag, tagOffset, end).next();
+    if (!step.done) throw this.malformed('a field passes the end of its message');
+    return step.value;
   }
 
   #skipValue(tag: number, end: number): void {

@@ -1,6 +1,7 @@
 import type { ByteSource } from '../base/bytes.ts';
 import { type CancelSignal, neverCancelled, throwIfCancelled } from '../base/cancel.ts';
 import { StudioError } from '../base/errors/index.ts';
+import { plainBytes } from '../base/memory-source.ts';
 import type { OnProgress } from '../base/progress.ts';
 import type { Answer, Need, Reading } from './cursor.ts';
 
@@ -43,7 +44,7 @@ export async function readExactly(source: ByteSource, offset: number, length: nu
     const reason = error instanceof Error ? error.message : String(error);
     throw new StudioError('file/unreadable', { name: source.name, reason }, error);
   }
-  if (bytes.byteLength === length) return bytes;
+  if (bytes.byteLength === length) return plainBytes(bytes);
   const reason = `${length} bytes were asked for at ${offset}, ${bytes.byteLength} came`;
   throw new StudioError('file/unreadable', { name: source.name, reason });
 }

@@ -4,7 +4,7 @@ import type { ReadContext } from './context.ts';
 import { type Cursor, headerBytes, type Reading } from './cursor.ts';
 import { readBytes, readDocText, readFloats, readOptionalText, readVarints, varintValue } from './read-fields.ts';
 import { readGraph } from './read-graph.ts';
-import { readNested, readSparseTensor, readTensor } from './read-tensor.ts';
+import { readSparseTensor, readTensor } from './read-tensor.ts';
 import { UnknownFields, wire } from './wire.ts';
 import { attributeForms } from './wire-form.ts';
 
@@ -34,6 +34,7 @@ interface AttributeParts {
   'sparse-tensors'?: SparseTensor[];
 }
 type AttributeKind = keyof AttributeParts;
+type DraftAttribute = Attribute & { -readonly [K in keyof AttributeExtras]: AttributeExtras[K] };
 
 /** AttributeProto.AttributeType by number. */
 export const attributeKinds: readonly (AttributeKind | undefined)[] = [
@@ -54,6 +55,9 @@ export const attributeKinds: readonly (AttributeKind | undefined)[] = [
   'types',
 ];
 
+/** Messages that wait for themselves: t, g, tensors, graphs, sparse_tensor, sparse_tensors. */
+const nestedFields = new Set([5, 6, 10, 11, 22, 23]);
+
 export function* readAttribute(context: ReadContext, end: number): Reading<NamedAttribute> {
   const { cursor } = context;
   const start = cursor.position;
@@ -68,31 +72,36 @@ export function* readAttribute(context: ReadContext, end: number): Reading<Named
     if (cursor.lacks(headerBytes)) yield* cursor.load(headerBytes);
     const tagOffset = cursor.position;
     const tag = cursor.tag(end);
+    if (!nestedFields.has(tag >>> 3) && cursor.lacksValue(tag)) yield* cursor.loadValue(end);
     switch (tag >>> 3) {
       case 1:
-        name = yield* readOptionalText(cursor, tag, end, 'name', unknown);
+        name = readOptionalText(cursor, tag, end, 'name', unknown);
         break;
       case 13:
-        docString = yield* readDocText(cursor, tag, end, 'doc_string', unknown);
+        docString = readDocText(cursor, tag, end, 'doc_string', unknown);
         break;
       case 20:
         attrType = varintValue(cursor, tag, end, 'type');
         if (attrType === 0) unknown.addZero(20);
         break;
       case 21:
-        refAttrName = yield* readOptionalText(cursor, tag, end, 'ref_attr_name', unknown);
+        refAttrName = readOptionalText(cursor, tag, end, 'ref_attr_name', unknown);
         break;
       default:
         if (!(yield* readValue(context, tag, end, parts))) unknown.add(yield* cursor.takeField(tag, tagOffset, end));
     }
   }
   if (attrType < 0 || attrType >= attributeKinds.length) return { name, attribute: undefined, byteLength };
-  const extras = { ...(docString === '' ? {} : { docString }), ...unknown.asProperty() };
-  if (refAttrName !== '')
-    return { name, attribute: { type: 'reference', refAttrName, attrType, ...extras }, byteLength };
   const present = Object.keys(parts) as AttributeKind[];
+  if (refAttrName !== '') {
+    const reference: DraftAttribute = { type: 'reference', refAttrName, attrType };
+    if (docString !== '') reference.docString = docString;
+    return { name, attribute: unknown.attachTo(reference), byteLength };
+  }
   const kind = attributeKinds[attrType] ?? impliedKind(cursor, name, present);
-  const attribute = { ...makeAttribute(cursor, name, kind, parts), ...extras };
+  const attribute: DraftAttribute = makeAttribute(cursor, name, kind, parts);
+  if (docString !== '') attribute.docString = docString;
+  unknown.attachTo(attribute);
   if (!isPlain(kind, attrType, present) && !present.some((part) => /tensor|graph/.test(part)))
     attributeForms.set(attribute, yield* cursor.copyRange(start, byteLength));
   return { name, attribute, byteLength };
@@ -112,25 +121,27 @@ function* readValue(context: ReadContext, tag: number, end: number, parts: Attri
       parts.int = cursor.signedBig;
       return true;
     case 4:
-      parts.string = yield* readBytes(cursor, tag, end, 's');
+      parts.string = readBytes(cursor, tag, end, 's');
       return true;
     case 5:
-      parts.tensor = yield* readNested(context, tag, end, 't', -1, readTensor);
+      parts.tensor = yield* readTensor(context, cursor.begin(tag, end, 't'));
+      cursor.leave();
       return true;
     case 6:
-      parts.graph = yield* readNested(context, tag, end, 'g', -1, readGraph);
+      parts.graph = yield* readGraph(context, cursor.begin(tag, end, 'g'));
+      cursor.leave();
       return true;
     case 7:
       parts.floats ??= [];
-      yield* readFloats(cursor, tag, end, 'floats', parts.floats);
+      readFloats(cursor, tag, end, 'floats', parts.floats);
       return true;
     case 8:
       parts.ints ??= [];
-      yield* readVarints(cursor, tag, end, 'ints', parts.ints, ({ signedBig }) => signedBig);
+      readVarints(cursor, tag, end, 'ints', parts.ints, ({ signedBig }) => signedBig);
       return true;
     case 9:
       parts.strings ??= [];
-      parts.strings.push(yield* readBytes(cursor, tag, end, 'strings'));
+      parts.strings.push(readBytes(cursor, tag, end, 'strings'));
       return true;
     default:
       return yield* readRareValue(context, tag, end, parts);
@@ -142,26 +153,31 @@ function* readRareValue(context: ReadContext, tag: number, end: number, parts: A
   switch (tag >>> 3) {
     case 10:
       parts.tensors ??= [];
-      parts.tensors.push(yield* readNested(context, tag, end, 'tensors', parts.tensors.length, readTensor));
+      parts.tensors.push(yield* readTensor(context, cursor.begin(tag, end, 'tensors', parts.tensors.length)));
+      cursor.leave();
       return true;
     case 11:
       parts.graphs ??= [];
-      parts.graphs.push(yield* readNested(context, tag, end, 'graphs', parts.graphs.length, readGraph));
+      parts.graphs.push(yield* readGraph(context, cursor.begin(tag, end, 'graphs', parts.graphs.length)));
+      cursor.leave();
       return true;
     case 14:
-      parts.type = yield* readBytes(cursor, tag, end, 'tp');
+      parts.type = readBytes(cursor, tag, end, 'tp');
       return true;
     case 15:
       parts.types ??= [];
-      parts.types.push(yield* readBytes(cursor, tag, end, 'type_protos'));
+      parts.types.push(readBytes(cursor, tag, end, 'type_protos'));
       return true;
     case 22:
-      parts['sparse-tensor'] = yield* readNested(context, tag, end, 'sparse_tensor', -1, readSparseTensor);
+      parts['sparse-tensor'] = yield* readSparseTensor(context, cursor.begin(tag, end, 'sparse_tensor'));
+      cursor.leave();
       return true;
     case 23: {
       parts['sparse-tensors'] ??= [];
       const index = parts['sparse-tensors'].length;
-      parts['sparse-tensors'].push(yield* readNested(context, tag, end, 'sparse_tensors', index, readSparseTensor));
+      const sparseEnd = cursor.begin(tag, end, 'sparse_tensors', index);
+      parts['sparse-tensors'].push(yield* readSparseTensor(context, sparseEnd));
+      cursor.leave();
       return true;
     }
     default:

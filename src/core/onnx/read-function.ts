@@ -2,14 +2,16 @@
 import type { FunctionDef } from '../ir/types.ts';
 import { isDefaultDomain } from '../ir/walk.ts';
 import type { ReadContext } from './context.ts';
-import { headerBytes, type Reading } from './cursor.ts';
+import { type Cursor, headerBytes, type Reading } from './cursor.ts';
 import { readAttribute } from './read-attribute.ts';
-import { readDocText, readEntry, readOptionalText, readText, textNow, varintValue } from './read-fields.ts';
+import { readDocText, readEntry, readOptionalText, readText, varintValue } from './read-fields.ts';
 import { readDomain, readNode } from './read-node.ts';
-import { readNested } from './read-tensor.ts';
 import { readValueInfo } from './read-types.ts';
 import { encodeUtf8 } from './text.ts';
 import { encodeBytesField, UnknownFields } from './wire.ts';
+
+/** Messages that wait for themselves: node, attribute_proto. */
+const nestedFields = new Set([7, 11]);
 
 export function* readFunction(context: ReadContext, end: number): Reading<FunctionDef> {
   const { cursor } = context;
@@ -30,36 +32,39 @@ export function* readFunction(context: ReadContext, end: number): Reading<Functi
     if (cursor.lacks(headerBytes)) yield* cursor.load(headerBytes);
     const tagOffset = cursor.position;
     const tag = cursor.tag(end);
+    if (!nestedFields.has(tag >>> 3) && cursor.lacksValue(tag)) yield* cursor.loadValue(end);
     switch (tag >>> 3) {
       case 1:
-        definition.name = yield* readOptionalText(cursor, tag, end, 'name', unknown);
+        definition.name = readOptionalText(cursor, tag, end, 'name', unknown);
         break;
       case 4:
-        definition.inputs.push(yield* readText(cursor, tag, end, 'input'));
+        definition.inputs.push(readText(cursor, tag, end, 'input'));
         break;
       case 5:
-        definition.outputs.push(yield* readText(cursor, tag, end, 'output'));
+        definition.outputs.push(readText(cursor, tag, end, 'output'));
         break;
       case 6:
-        definition.attributeNames.push(yield* readText(cursor, tag, end, 'attribute'));
+        definition.attributeNames.push(readText(cursor, tag, end, 'attribute'));
         break;
       case 7:
-        definition.nodes.push(yield* readNested(context, tag, end, 'node', definition.nodes.length, readNode));
+        definition.nodes.push(yield* readNode(context, cursor.begin(tag, end, 'node', definition.nodes.length)));
+        cursor.leave();
         break;
       case 8: {
-        const docString = yield* readDocText(cursor, tag, end, 'doc_string', unknown);
+        const docString = readDocText(cursor, tag, end, 'doc_string', unknown);
         if (docString !== '') definition.docString = docString;
         break;
       }
       case 9:
-        yield* opsets.read(context, tag, end);
+        opsets.read(cursor, tag, end);
         break;
       case 10:
-        definition.domain = yield* readDomain(cursor, tag, end, unknown);
+        definition.domain = readDomain(cursor, tag, end, unknown);
         break;
       case 11: {
         const index = definition.attributeDefaults.size;
-        const named = yield* readNested(context, tag, end, 'attribute_proto', index, readAttribute);
+        const named = yield* readAttribute(context, cursor.begin(tag, end, 'attribute_proto', index));
+        cursor.leave();
         if (named.attribute && !definition.attributeDefaults.has(named.name))
           definition.attributeDefaults.set(named.name, named.attribute);
         else {
@@ -70,24 +75,24 @@ export function* readFunction(context: ReadContext, end: number): Reading<Functi
       }
       case 12: {
         const index = definition.valueInfo.size;
-        const info = yield* readNested(context, tag, end, 'value_info', index, (_, to) => readValueInfo(cursor, to));
+        const info = readValueInfo(cursor, tag, end, 'value_info', index);
         if (!definition.valueInfo.has(info.name)) definition.valueInfo.set(info.name, info);
         break;
       }
       case 13: {
-        const overload = yield* readOptionalText(cursor, tag, end, 'overload', unknown);
+        const overload = readOptionalText(cursor, tag, end, 'overload', unknown);
         if (overload !== '') definition.overload = overload;
         break;
       }
       case 14:
         definition.metadataProps ??= new Map();
-        yield* readEntry(cursor, tag, end, 'metadata_props', definition.metadataProps, unknown);
+        readEntry(cursor, tag, end, 'metadata_props', definition.metadataProps, unknown);
         break;
       default:
         unknown.add(yield* cursor.takeField(tag, tagOffset, end));
     }
   }
-  return Object.assign(definition, unknown.asProperty());
+  return unknown.attachTo(definition);
 }
 
 type OpsetOwner = Pick<FunctionDef, 'opsetImports' | 'opsetImportExtras'>;
@@ -103,10 +108,9 @@ export class OpsetImports {
     this.#owner = owner;
   }
 
-  *read({ cursor }: ReadContext, tag: number, end: number): Reading<void> {
-    const length = cursor.length(tag, end, 'opset_import');
-    if (cursor.lacks(length + headerBytes)) yield* cursor.load(length + headerBytes);
-    const messageEnd = cursor.position + length;
+  /** The message must be in the window. */
+  read(cursor: Cursor, tag: number, end: number): void {
+    const messageEnd = cursor.begin(tag, end, 'opset_import', this.#versions.size);
     const extras = new UnknownFields();
     let domain = '';
     let version = 0;
@@ -114,7 +118,7 @@ export class OpsetImports {
       const tagOffset = cursor.position;
       const inner = cursor.tag(messageEnd);
       if (inner >>> 3 === 1) {
-        domain = textNow(cursor, inner, messageEnd, 'domain');
+        domain = readText(cursor, inner, messageEnd, 'domain');
         // The usual way to write '' is to leave it out; exporters also write it as '' or 'ai.onnx'.
         if (isDefaultDomain(domain)) {
           extras.add(encodeBytesField(1, encodeUtf8(domain)));
@@ -123,15 +127,15 @@ export class OpsetImports {
       } else if (inner >>> 3 === 2) {
         version = varintValue(cursor, inner, messageEnd, 'version');
         if (version === 0) extras.addZero(2);
-      } else extras.add(yield* cursor.takeField(inner, tagOffset, messageEnd));
+      } else extras.add(cursor.takeLoadedField(inner, tagOffset, messageEnd));
     }
+    cursor.leave();
     const known = this.#versions.get(domain);
     if (known !== undefined && known !== version)
       throw cursor.malformed(`domain "${domain}" is imported in versions ${known} and ${version}`);
     this.#versions.set(domain, version);
-    const { unknown } = extras.asProperty();
-    if (!unknown) return;
-    this.#extras.set(domain, unknown);
+    if (!extras.bytes) return;
+    this.#extras.set(domain, extras.bytes);
     this.#owner.opsetImportExtras = this.#extras;
   }
 }

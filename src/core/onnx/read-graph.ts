@@ -5,14 +5,15 @@ import type { ReadContext } from './context.ts';
 import { headerBytes, type Reading } from './cursor.ts';
 import { readBytes, readDocText, readEntry, readOptionalText } from './read-fields.ts';
 import { readNode } from './read-node.ts';
-import { readNested, readSparseTensor, readTensor } from './read-tensor.ts';
+import { readSparseTensor, readTensor } from './read-tensor.ts';
 import { readValueInfo } from './read-types.ts';
 import { UnknownFields } from './wire.ts';
 
 /** Exporters nest two or three deep; 64 is far beyond need and far below what a stack can take. */
 export const graphDepthLimit = 64;
 
-const valueInfoOf = ({ cursor }: ReadContext, end: number) => readValueInfo(cursor, end);
+/** Messages that wait for themselves: node, initializer, sparse_initializer. */
+const nestedFields = new Set([1, 5, 15]);
 
 export function* readGraph(context: ReadContext, end: number): Reading<Graph> {
   const { cursor } = context;
@@ -38,56 +39,59 @@ export function* readGraph(context: ReadContext, end: number): Reading<Graph> {
     if (cursor.lacks(headerBytes)) yield* cursor.load(headerBytes);
     const tagOffset = cursor.position;
     const tag = cursor.tag(end);
+    if (!nestedFields.has(tag >>> 3) && cursor.lacksValue(tag)) yield* cursor.loadValue(end);
     switch (tag >>> 3) {
       case 1:
-        graph.nodes.push(yield* readNested(context, tag, end, 'node', graph.nodes.length, readNode));
+        graph.nodes.push(yield* readNode(context, cursor.begin(tag, end, 'node', graph.nodes.length)));
+        cursor.leave();
         break;
       case 2:
-        graph.name = yield* readOptionalText(cursor, tag, end, 'name', unknown);
+        graph.name = readOptionalText(cursor, tag, end, 'name', unknown);
         break;
       case 5: {
-        const tensor = yield* readNested(context, tag, end, 'initializer', graph.initializers.size, readTensor);
+        const tensor = yield* readTensor(context, cursor.begin(tag, end, 'initializer', graph.initializers.size));
+        cursor.leave();
         if (graph.initializers.has(tensor.name)) throw new StudioError('model/duplicate-value', { value: tensor.name });
         graph.initializers.set(tensor.name, tensor);
         break;
       }
       case 10: {
-        const docString = yield* readDocText(cursor, tag, end, 'doc_string', unknown);
+        const docString = readDocText(cursor, tag, end, 'doc_string', unknown);
         if (docString !== '') graph.docString = docString;
         break;
       }
       case 11:
-        graph.inputs.push(yield* readNested(context, tag, end, 'input', graph.inputs.length, valueInfoOf));
+        graph.inputs.push(readValueInfo(cursor, tag, end, 'input', graph.inputs.length));
         break;
       case 12:
-        graph.outputs.push(yield* readNested(context, tag, end, 'output', graph.outputs.length, valueInfoOf));
+        graph.outputs.push(readValueInfo(cursor, tag, end, 'output', graph.outputs.length));
         break;
       case 13: {
-        const info = yield* readNested(context, tag, end, 'value_info', graph.valueInfo.size, valueInfoOf);
+        const info = readValueInfo(cursor, tag, end, 'value_info', graph.valueInfo.size);
         // Only a hint, and a second one for the same value adds nothing: the first stays.
         if (!graph.valueInfo.has(info.name)) graph.valueInfo.set(info.name, info);
         break;
       }
       case 14:
-        graph.quantizationAnnotations.push(yield* readBytes(cursor, tag, end, 'quantization_annotation'));
+        graph.quantizationAnnotations.push(readBytes(cursor, tag, end, 'quantization_annotation'));
         break;
       case 15: {
         const index = graph.sparseInitializers.length;
-        graph.sparseInitializers.push(
-          yield* readNested(context, tag, end, 'sparse_initializer', index, readSparseTensor),
-        );
+        const sparseEnd = cursor.begin(tag, end, 'sparse_initializer', index);
+        graph.sparseInitializers.push(yield* readSparseTensor(context, sparseEnd));
+        cursor.leave();
         break;
       }
       case 16:
         graph.metadataProps ??= new Map();
-        yield* readEntry(cursor, tag, end, 'metadata_props', graph.metadataProps, unknown);
+        readEntry(cursor, tag, end, 'metadata_props', graph.metadataProps, unknown);
         break;
       default:
         unknown.add(yield* cursor.takeField(tag, tagOffset, end));
     }
   }
   context.graphDepth -= 1;
-  return Object.assign(graph, unknown.asProperty());
+  return unknown.attachTo(graph);
 }
 
 const shortened = (path: string): string => (path.length > 120 ? `${path.slice(0, 60)} ... ${path.slice(-50)}` : path);

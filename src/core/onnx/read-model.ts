@@ -5,7 +5,6 @@ import { headerBytes, type Reading } from './cursor.ts';
 import { readBytes, readDocText, readEntry, readOptionalText, varintValue } from './read-fields.ts';
 import { OpsetImports, readFunction } from './read-function.ts';
 import { readGraph } from './read-graph.ts';
-import { readNested } from './read-tensor.ts';
 import { UnknownFields, wire } from './wire.ts';
 
 /** How much the start of a file looked like a ModelProto: decides what a failure is called. */
@@ -14,6 +13,9 @@ export interface Plausibility {
   unknownFields: number;
   graphBegun: boolean;
 }
+
+/** Messages that wait for themselves: graph, functions. */
+const nestedFields = new Set([7, 25]);
 
 /** The model, or undefined for a message without a graph. */
 export function* readModelMessage(context: ReadContext, end: number, seen: Plausibility): Reading<Model | undefined> {
@@ -38,6 +40,7 @@ export function* readModelMessage(context: ReadContext, end: number, seen: Plaus
     if (cursor.lacks(headerBytes)) yield* cursor.load(headerBytes);
     const tagOffset = cursor.position;
     const tag = cursor.tag(end);
+    if (!nestedFields.has(tag >>> 3) && cursor.lacksValue(tag)) yield* cursor.loadValue(end);
     switch (tag >>> 3) {
       case 1:
         head.irVersion = varintValue(cursor, tag, end, 'ir_version');
@@ -46,13 +49,13 @@ export function* readModelMessage(context: ReadContext, end: number, seen: Plaus
         if (head.irVersion === 0) unknown.addZero(1);
         break;
       case 2:
-        head.producerName = yield* readDocText(cursor, tag, end, 'producer_name', unknown);
+        head.producerName = readDocText(cursor, tag, end, 'producer_name', unknown);
         break;
       case 3:
-        head.producerVersion = yield* readDocText(cursor, tag, end, 'producer_version', unknown);
+        head.producerVersion = readDocText(cursor, tag, end, 'producer_version', unknown);
         break;
       case 4:
-        head.domain = yield* readOptionalText(cursor, tag, end, 'domain', unknown);
+        head.domain = readOptionalText(cursor, tag, end, 'domain', unknown);
         break;
       case 5:
         cursor.expect(tag, wire.varint, 'model_version');
@@ -61,25 +64,27 @@ export function* readModelMessage(context: ReadContext, end: number, seen: Plaus
         if (head.modelVersion === 0n) unknown.addZero(5);
         break;
       case 6:
-        head.docString = yield* readDocText(cursor, tag, end, 'doc_string', unknown);
+        head.docString = readDocText(cursor, tag, end, 'doc_string', unknown);
         break;
       case 7:
         if (graph) throw cursor.malformed('there are two graphs', tagOffset);
         // A graph so long that the file cannot hold it is the commonest sign of a download that was cut off.
         if ((tag & 7) === wire.bytes) seen.graphBegun = true;
-        graph = yield* readNested(context, tag, end, 'graph', -1, readGraph);
+        graph = yield* readGraph(context, cursor.begin(tag, end, 'graph'));
+        cursor.leave();
         break;
       case 8:
-        yield* opsets.read(context, tag, end);
+        opsets.read(cursor, tag, end);
         break;
       case 14:
-        yield* readEntry(cursor, tag, end, 'metadata_props', head.metadataProps, unknown);
+        readEntry(cursor, tag, end, 'metadata_props', head.metadataProps, unknown);
         break;
       case 20:
-        head.trainingInfo.push(yield* readBytes(cursor, tag, end, 'training_info'));
+        head.trainingInfo.push(readBytes(cursor, tag, end, 'training_info'));
         break;
       case 25:
-        functions.push(yield* readNested(context, tag, end, 'functions', functions.length, readFunction));
+        functions.push(yield* readFunction(context, cursor.begin(tag, end, 'functions', functions.length)));
+        cursor.leave();
         break;
       default:
         // Field 26 (configuration, since IR 11) is known and kept as it is.
@@ -89,5 +94,5 @@ export function* readModelMessage(context: ReadContext, end: number, seen: Plaus
     }
     seen.knownFields += 1;
   }
-  return graph && { ...head, graph, ...unknown.asProperty() };
+  return graph && unknown.attachTo<Model>({ ...head, graph });
 }

@@ -6,9 +6,9 @@ import type { ExternalLocation, SparseTensor, Tensor, TensorData, TypedDataField
 import { type ReadContext, smallPayloadBytes } from './context.ts';
 import { headerBytes, type Reading } from './cursor.ts';
 import { checkLocation, externalRange, parseExternal } from './external.ts';
-import { readDocText, readEntry, readOptionalText, readVarints, varintValue } from './read-fields.ts';
+import { readBytes, readDocText, readEntry, readOptionalText, readVarints, varintValue } from './read-fields.ts';
 import { assembleData, payloadBytes, type StoredData, TypedSegments } from './tensor-payload.ts';
-import { UnknownFields, wire } from './wire.ts';
+import { UnknownFields } from './wire.ts';
 import { externalForms, externalOrigins } from './wire-form.ts';
 
 const typedFields: Record<number, TypedDataField> = {
@@ -18,6 +18,8 @@ const typedFields: Record<number, TypedDataField> = {
   10: 'double_data',
   11: 'uint64_data',
 };
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What a TensorProto says, before the parts are checked against each other. */
 interface TensorParts extends StoredData {
@@ -44,17 +46,15 @@ export function* readTensor(context: ReadContext, end: number): Reading<Tensor> 
   const data = external
     ? yield* externalData(context, parts, external, dtype, expected)
     : yield* assembleData(context, parts, dtype, expected);
-  return {
-    name: parts.name,
-    dtype,
-    dims: parts.dims,
-    data,
-    ...(parts.docString === '' ? {} : { docString: parts.docString }),
-    ...(external ? { external } : {}),
-    ...(parts.metadataProps ? { metadataProps: parts.metadataProps } : {}),
-    ...parts.unknown.asProperty(),
-  };
+  const tensor: Mutable<Tensor> = { name: parts.name, dtype, dims: parts.dims, data };
+  if (parts.docString !== '') tensor.docString = parts.docString;
+  if (external) tensor.external = external;
+  if (parts.metadataProps) tensor.metadataProps = parts.metadataProps;
+  return parts.unknown.attachTo(tensor);
 }
+
+/** Fields whose values may be too large to load: typed data and raw_data. */
+const payloadFields = new Set([4, 5, 7, 9, 10, 11]);
 
 function* readParts(context: ReadContext, end: number): Reading<TensorParts> {
   const { cursor } = context;
@@ -77,9 +77,10 @@ function* readParts(context: ReadContext, end: number): Reading<TensorParts> {
     const tagOffset = cursor.position;
     const tag = cursor.tag(end);
     const field = tag >>> 3;
+    if (!payloadFields.has(field) && cursor.lacksValue(tag)) yield* cursor.loadValue(end);
     switch (field) {
       case 1:
-        yield* readVarints(cursor, tag, end, 'dims', parts.dims, ({ signed }) => signed);
+        readVarints(cursor, tag, end, 'dims', parts.dims, ({ signed }) => signed);
         break;
       case 2:
         parts.onnxType = varintValue(cursor, tag, end, 'data_type');
@@ -93,15 +94,12 @@ function* readParts(context: ReadContext, end: number): Reading<TensorParts> {
         parts.typed ??= new TypedSegments(typedFields[field]!);
         yield* parts.typed.read(cursor, tag, end, typedFields[field]!);
         break;
-      case 6: {
-        const length = cursor.length(tag, end, 'string_data');
-        if (cursor.lacks(length)) yield* cursor.load(length);
+      case 6:
         parts.strings ??= [];
-        parts.strings.push(cursor.copy(length));
+        parts.strings.push(readBytes(cursor, tag, end, 'string_data'));
         break;
-      }
       case 8:
-        parts.name = yield* readOptionalText(cursor, tag, end, 'name', unknown);
+        parts.name = readOptionalText(cursor, tag, end, 'name', unknown);
         break;
       case 9: {
         const byteLength = cursor.length(tag, end, 'raw_data');
@@ -113,11 +111,11 @@ function* readParts(context: ReadContext, end: number): Reading<TensorParts> {
         break;
       }
       case 12:
-        parts.docString = yield* readDocText(cursor, tag, end, 'doc_string', unknown);
+        parts.docString = readDocText(cursor, tag, end, 'doc_string', unknown);
         break;
       case 13:
         parts.externalData ??= new Map();
-        yield* readEntry(cursor, tag, end, 'external_data', parts.externalData, unknown);
+        readEntry(cursor, tag, end, 'external_data', parts.externalData, unknown);
         break;
       case 14: {
         const location = varintValue(cursor, tag, end, 'data_location');
@@ -128,7 +126,7 @@ function* readParts(context: ReadContext, end: number): Reading<TensorParts> {
       }
       case 16:
         parts.metadataProps ??= new Map();
-        yield* readEntry(cursor, tag, end, 'metadata_props', parts.metadataProps, unknown);
+        readEntry(cursor, tag, end, 'metadata_props', parts.metadataProps, unknown);
         break;
       default:
         unknown.add(yield* cursor.takeField(tag, tagOffset, end));
@@ -190,15 +188,18 @@ export function* readSparseTensor(context: ReadContext, end: number): Reading<Sp
     if (cursor.lacks(headerBytes)) yield* cursor.load(headerBytes);
     const tagOffset = cursor.position;
     const tag = cursor.tag(end);
+    if (tag >>> 3 > 2 && cursor.lacksValue(tag)) yield* cursor.loadValue(end);
     switch (tag >>> 3) {
       case 1:
-        values = yield* readNested(context, tag, end, 'values', -1, readTensor);
+        values = yield* readTensor(context, cursor.begin(tag, end, 'values'));
+        cursor.leave();
         break;
       case 2:
-        indices = yield* readNested(context, tag, end, 'indices', -1, readTensor);
+        indices = yield* readTensor(context, cursor.begin(tag, end, 'indices'));
+        cursor.leave();
         break;
       case 3:
-        yield* readVarints(cursor, tag, end, 'dims', dims, ({ signed }) => signed);
+        readVarints(cursor, tag, end, 'dims', dims, ({ signed }) => signed);
         break;
       default:
         unknown.add(yield* cursor.takeField(tag, tagOffset, end));
@@ -206,23 +207,5 @@ export function* readSparseTensor(context: ReadContext, end: number): Reading<Sp
   }
   if (!values || !indices) throw cursor.malformed(`a sparse tensor has no ${values ? 'indices' : 'values'}`);
   payloadBytes(values.name, values.dtype, dims);
-  return { values, indices, dims, ...unknown.asProperty() };
-}
-
-/** Reads a message that is a field of another one. */
-export function* readNested<T>(
-  context: ReadContext,
-  tag: number,
-  end: number,
-  field: string,
-  index: number,
-  read: (context: ReadContext, end: number) => Reading<T>,
-): Reading<T> {
-  const { cursor } = context;
-  cursor.expect(tag, wire.bytes, field);
-  const length = cursor.length(tag, end, field);
-  cursor.enter(field, index);
-  const value = yield* read(context, cursor.position + length);
-  cursor.leave();
-  return value;
+  return unknown.attachTo<Mutable<SparseTensor>>({ values, indices, dims });
 }

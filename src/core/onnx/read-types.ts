@@ -2,42 +2,47 @@
 import { StudioError } from '../base/errors/index.ts';
 import { type DType, dtypeFromOnnx } from '../ir/dtype.ts';
 import type { Dim, ValueInfo, ValueType } from '../ir/types.ts';
-import type { Cursor, Reading } from './cursor.ts';
-import { headerBytes } from './cursor.ts';
-import { readDocText, readEntry, readOptionalText, textNow } from './read-fields.ts';
+import type { Cursor } from './cursor.ts';
+import { readDocText, readEntry, readOptionalText, readText } from './read-fields.ts';
 import { UnknownFields, wire } from './wire.ts';
 import { typeForms } from './wire-form.ts';
 
-export function* readValueInfo(cursor: Cursor, end: number): Reading<ValueInfo> {
+/** Reads the message that is the value of a field; it must be in the window. */
+export function readValueInfo(
+  cursor: Cursor,
+  outerTag: number,
+  outerEnd: number,
+  field: string,
+  index: number,
+): ValueInfo {
+  const end = cursor.begin(outerTag, outerEnd, field, index);
   const info: ValueInfo = { name: '' };
   const unknown = new UnknownFields();
   while (cursor.position < end) {
-    if (cursor.lacks(headerBytes)) yield* cursor.load(headerBytes);
     const tagOffset = cursor.position;
     const tag = cursor.tag(end);
     switch (tag >>> 3) {
       case 1:
-        info.name = yield* readOptionalText(cursor, tag, end, 'name', unknown);
+        info.name = readOptionalText(cursor, tag, end, 'name', unknown);
         break;
-      case 2: {
-        const length = cursor.length(tag, end, 'type');
-        info.type = yield* readType(cursor, length, info.name);
+      case 2:
+        info.type = readType(cursor, tag, end, info.name);
         break;
-      }
       case 3: {
-        const docString = yield* readDocText(cursor, tag, end, 'doc_string', unknown);
+        const docString = readDocText(cursor, tag, end, 'doc_string', unknown);
         if (docString !== '') info.docString = docString;
         break;
       }
       case 4:
         info.metadataProps ??= new Map();
-        yield* readEntry(cursor, tag, end, 'metadata_props', info.metadataProps, unknown);
+        readEntry(cursor, tag, end, 'metadata_props', info.metadataProps, unknown);
         break;
       default:
-        unknown.add(yield* cursor.takeField(tag, tagOffset, end));
+        unknown.add(cursor.takeLoadedField(tag, tagOffset, end));
     }
   }
-  return Object.assign(info, unknown.asProperty());
+  cursor.leave();
+  return unknown.attachTo(info);
 }
 
 const otherKinds: Record<number, string> = { 4: 'sequence', 5: 'map', 7: 'opaque', 9: 'optional' };
@@ -51,17 +56,18 @@ interface ParsedType {
   plain: boolean;
 }
 
-function* readType(cursor: Cursor, length: number, valueName: string): Reading<ValueType> {
-  // With room for one more header, so that nothing below has to wait.
-  if (cursor.lacks(length + headerBytes)) yield* cursor.load(length + headerBytes);
+function readType(cursor: Cursor, tag: number, end: number, valueName: string): ValueType {
+  const typeEnd = cursor.begin(tag, end, 'type');
   const start = cursor.position;
-  cursor.enter('type');
-  const parsed = parseType(cursor, start + length, valueName);
+  const { type, otherName, denotation, plain } = parseType(cursor, typeEnd, valueName);
   cursor.leave();
-  const { type, otherName, denotation, plain } = parsed;
-  if (!type) return { kind: 'other', name: otherName, proto: yield* cursor.copyRange(start, length) };
+  const content = (): Uint8Array => {
+    cursor.skip(start - cursor.position);
+    return new Uint8Array(cursor.view(typeEnd - start));
+  };
+  if (!type) return { kind: 'other', name: otherName, proto: content() };
   const complete = denotation === undefined ? type : { ...type, denotation };
-  if (!plain) typeForms.set(complete, yield* cursor.copyRange(start, length));
+  if (!plain) typeForms.set(complete, content());
   return complete;
 }
 
@@ -74,7 +80,7 @@ function parseType(cursor: Cursor, end: number, valueName: string): ParsedType {
       if (parsed.type) parsed.plain = false;
       const length = cursor.length(tag, end, field === 1 ? 'tensor_type' : 'sparse_tensor_type');
       parseTensorType(cursor, cursor.position + length, field === 1 ? 'tensor' : 'sparse-tensor', valueName, parsed);
-    } else if (field === 6) parsed.denotation = textNow(cursor, tag, end, 'denotation');
+    } else if (field === 6) parsed.denotation = readText(cursor, tag, end, 'denotation');
     else {
       // Types made of other types stay as they are in the file; only the outermost kind is named.
       parsed.plain = false;
@@ -82,7 +88,7 @@ function parseType(cursor: Cursor, end: number, valueName: string): ParsedType {
         parsed.otherName = otherKinds[field];
         parsed.type = undefined;
       }
-      skipField(cursor, tag, end);
+      cursor.takeLoadedField(tag, cursor.position, end);
     }
   }
   return parsed;
@@ -116,7 +122,7 @@ function parseTensorType(
       cursor.leave();
     } else {
       parsed.plain = false;
-      skipField(cursor, tag, end);
+      cursor.takeLoadedField(tag, cursor.position, end);
     }
   }
   if (dtype === undefined) parsed.plain = false;
@@ -131,7 +137,7 @@ function parseShape(cursor: Cursor, end: number, valueName: string, parsed: Pars
       shape.push(parseDim(cursor, cursor.position + length, valueName, parsed));
     } else {
       parsed.plain = false;
-      skipField(cursor, tag, end);
+      cursor.takeLoadedField(tag, cursor.position, end);
     }
   }
   return shape;
@@ -145,10 +151,10 @@ function parseDim(cursor: Cursor, end: number, valueName: string, parsed: Parsed
       cursor.expect(tag, wire.varint, 'dim_value');
       cursor.varint(end);
       dim = dimValue(cursor, valueName);
-    } else if (tag >>> 3 === 2) dim = textNow(cursor, tag, end, 'dim_param');
+    } else if (tag >>> 3 === 2) dim = readText(cursor, tag, end, 'dim_param');
     else {
       parsed.plain = false;
-      skipField(cursor, tag, end);
+      cursor.takeLoadedField(tag, cursor.position, end);
     }
   }
   // Exporters write -1 or an empty name for "unknown"; ORT takes both so.
@@ -167,10 +173,4 @@ function dimValue(cursor: Cursor, valueName: string): number {
     dims: `${cursor.signedBig}`,
     reason: 'is beyond 2^53',
   });
-}
-
-/** For messages that are in the window as a whole. */
-function skipField(cursor: Cursor, tag: number, end: number): void {
-  const step = cursor.takeField(tag, cursor.position, end).next();
-  if (!step.done) throw cursor.malformed('a type passes its own end');
 }

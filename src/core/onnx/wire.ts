@@ -46,23 +46,29 @@ export function concatBytes(pieces: readonly Uint8Array[]): Uint8Array {
  * fields, so that a value given later wins.
  */
 export class UnknownFields {
-  readonly #pieces: Uint8Array[] = [];
+  #pieces: Uint8Array[] | undefined;
 
   add(field: Uint8Array): void {
+    this.#pieces ??= [];
     this.#pieces.push(field);
   }
 
   addEmptyBytes(field: number): void {
-    this.#pieces.push(encodeBytesField(field, new Uint8Array(0)));
+    this.add(encodeBytesField(field, new Uint8Array(0)));
   }
 
   addZero(field: number): void {
-    this.#pieces.push(encodeVarintField(field, 0));
+    this.add(encodeVarintField(field, 0));
   }
 
-  /** To be spread into the message's object. */
-  asProperty(): { unknown?: Uint8Array } {
-    if (this.#pieces.length === 0) return {};
-    return { unknown: this.#pieces.length === 1 ? this.#pieces[0]! : concatBytes(this.#pieces) };
+  /** All of them as one run of bytes; undefined when there are none. */
+  get bytes(): Uint8Array | undefined {
+    return this.#pieces && concatBytes(this.#pieces);
+  }
+
+  /** Returns the message with `unknown` set, if there is anything to set. */
+  attachTo<T extends { unknown?: Uint8Array }>(message: T): T {
+    if (this.#pieces) message.unknown = concatBytes(this.#pieces);
+    return message;
   }
 }

@@ -23,6 +23,10 @@ export const modelErrors = {
     message: (d) => `Node "${d.node}" (${d.opType}) reads "${d.value}", which nothing produces.`,
     advice: 'The graph was cut or edited incorrectly. Export it again.',
   },
+  'model/dangling-output': {
+    message: (d) => `Graph output "${d.value}" (${d.graph}) is produced by nothing.`,
+    advice: 'The graph was cut or edited incorrectly. Export it again.',
+  },
   'model/cycle': {
     message: (d) => `The graph has a cycle through node "${d.node}" (${d.opType}).`,
     advice: 'ONNX graphs must be acyclic. Export the model again; recurrences belong in Loop, Scan or LSTM.',

@@ -1,0 +1,54 @@
+// Bundles TypeScript modules for a bench script, so that it runs the code as it is, in Node or in a page.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A temporary folder that is removed when the process ends. */
+export function temporaryFolder(label) {
+  const folder = mkdtempSync(join(tmpdir(), `whittle-${label}-`));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+  return folder;
+}
+
+/**
+ * @param modules paths from the repository's root; everything they export is exported by the bundle
+ * @param target 'node' or 'browser'
+ * @returns path of the bundle, an ES module
+ */
+export async function bundle(folder, name, modules, target) {
+  const virtualId = `virtual:${name}`;
+  const source = modules.map((path) => `export * from ${JSON.stringify(join(root, path))};`).join('\n');
+  await build({
+    root,
+    configFile: false,
+    logLevel: 'warn',
+    publicDir: false,
+    plugins: [
+      {
+        name: 'bench-entry',
+        resolveId: (id) => (id === virtualId ? id : undefined),
+        load: (id) => (id === virtualId ? source : undefined),
+      },
+    ],
+    build: {
+      outDir: folder,
+      emptyOutDir: false,
+      minify: target === 'browser',
+      target: target === 'browser' ? 'es2022' : 'node20',
+      ssr: target === 'node',
+      rolldownOptions: {
+        input: { [name]: virtualId },
+        preserveEntrySignatures: 'strict',
+        external: target === 'node' ? [...builtinModules, /^node:/] : [],
+        output: { entryFileNames: '[name].mjs', format: 'es' },
+      },
+    },
+  });
+  return join(folder, `${name}.mjs`);
+}
