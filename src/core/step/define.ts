@@ -2,6 +2,7 @@
  * What a step is: one declaration from which come its TypeScript type, its defaults, its form, its validation in
  * links and on the command line, its row in the docs, and the tolerance its tests use.
  */
+import './zod-jitless.ts';
 import type { z } from 'zod';
 import type { JsonObject } from '../base/json.ts';
 import type { JobContext } from '../base/progress.ts';

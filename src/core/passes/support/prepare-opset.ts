@@ -1,0 +1,45 @@
+/** What fusions into late operators share: look first, raise the opset only when there is something to fuse. */
+import { z } from 'zod';
+import type { StepContext } from '../../step/define.ts';
+import { type FactLookup, factsIn } from './facts.ts';
+import { raiseOpset } from './raise-opset.ts';
+import { editEveryGraph, opsetOf, type Scope } from './scopes.ts';
+
+export function raiseOpsetParam(opType: string, opset: number) {
+  return z
+    .boolean()
+    .default(true)
+    .meta({
+      title: 'Raise the opset where needed',
+      description: `${opType} is part of opset ${opset}. Older models are raised to it when all their operators keep their meaning.`,
+    });
+}
+
+/**
+ * @param find the pattern; only whether there is any match counts
+ * @returns true when there is something to fuse and the model's opset has the operator
+ */
+export async function prepareOpset(
+  ctx: StepContext,
+  target: number,
+  mayRaise: boolean,
+  stepId: string,
+  find: (scope: Scope, facts: FactLookup) => readonly unknown[],
+): Promise<boolean> {
+  const table = await ctx.shapes();
+  let matches = 0;
+  await editEveryGraph(ctx, (scope) => {
+    matches += find(scope, factsIn(table, scope.graph, scope.kind)).length;
+  });
+  if (matches === 0) return false;
+  const opset = opsetOf(ctx.model.opsetImports);
+  if (opset >= target) return true;
+  const refusal = mayRaise ? await raiseOpset(ctx, target) : 'raising it is switched off';
+  if (refusal === undefined) return true;
+  ctx.advise({
+    level: 'info',
+    code: `${stepId}/opset`,
+    message: `${matches} matches of ${stepId} were left alone: the model is at opset ${opset}, the operator needs ${target}, and ${refusal}.`,
+  });
+  return false;
+}
