@@ -116,11 +116,11 @@ export type TaskSource =
   | {
       readonly kind: 'agreement';
       readonly feeds: readonly Feeds[];
-      /** null: this is the original; it agrees with itself, and `collectOutputs` makes the references for the others. */
+      /** null: not known yet; `collectOutputs` makes them from the original. Nothing can be evaluated before. */
       readonly references: readonly Feeds[] | null;
       /**
        * Outputs whose last axis holds the scores of classes (`classOutputs` finds them): then top-1 agreement is the
-       * primary metric, else cosine similarity is.
+       * primary metric, else cosine similarity is. Absent: found from the references, if there are any.
        */
       readonly classOutputs?: readonly string[];
     };

@@ -10,6 +10,7 @@ import {
   agreementTerms,
   classAgreement,
   classKind,
+  classOutputs,
   cosineSimilarity,
   SQNR_LIMIT_DB,
   sqnrDecibels,
@@ -78,7 +79,7 @@ export function agreementTask(source: AgreementSource): Task {
   return {
     id: 'agreement',
     title: 'Agreement with the original',
-    metrics: agreementMetrics(source.classOutputs ?? []),
+    metrics: agreementMetrics(classesOf(source)),
     sampleCount: feeds.length,
     latencyFeeds: () => firstFeeds,
     async *calibrationFeeds() {
@@ -87,6 +88,10 @@ export function agreementTask(source: AgreementSource): Task {
     evaluate: (runner, job, limit) => evaluateAgreement(source, runner, job, limit),
   };
 }
+
+/** What the source says, else what its references show. */
+const classesOf = ({ classOutputs: named, references }: AgreementSource): readonly string[] =>
+  named ?? (references ? classOutputs(references) : []);
 
 /** Runs the model over all inputs: the references that other variants are compared with. */
 export async function collectOutputs(runner: Runner, feeds: readonly Feeds[], job: JobContext): Promise<Feeds[]> {
@@ -106,13 +111,13 @@ async function evaluateAgreement(
   job: JobContext,
   limit: number | undefined,
 ): Promise<Evaluation> {
-  const { feeds, references, classOutputs = [] } = source;
+  const { feeds, references } = source;
   if (!references) throw new StudioError('task/no-references', {});
   if (references.length !== feeds.length)
     throw new StudioError('task/bad-inputs', {
       reason: `there are ${feeds.length} inputs but ${references.length} expected outputs`,
     });
-  const sheet = new AgreementSheet(new Set(classOutputs));
+  const sheet = new AgreementSheet(new Set(classesOf(source)));
   const done = await evaluateEach(feeds, limit, job, async (inputs, index) => {
     sheet.add(await runner.run(inputs), references[index]!);
   });
@@ -182,14 +187,12 @@ class AgreementSheet {
     const metrics: MetricValue[] = classes
       ? [this.#top1.value(definitions.top1), this.#divergence.value(definitions.divergence)]
       : [];
-    metrics.push(this.#cosine.value(definitions.cosine), this.#sqnr(n), {
-      metric: definitions.maxAbs.id,
-      value: this.#terms.reduce(
-        (worst, { maxAbs, notFinite }) => Math.max(worst, maxAbs, notFinite > 0 ? Number.MAX_VALUE : 0),
-        0,
-      ),
-      n,
-    });
+    metrics.push(this.#cosine.value(definitions.cosine), this.#sqnr(n));
+    // With a value that is not finite there is no largest error; cosine and SQNR then stand at their worst.
+    if (this.#terms.every(({ notFinite }) => notFinite === 0)) {
+      const value = this.#terms.reduce((worst, { maxAbs }) => Math.max(worst, maxAbs), 0);
+      metrics.push({ metric: definitions.maxAbs.id, value, n });
+    }
     return { metrics, scores: classes ? this.#top1.scores() : this.#cosine.scores(), n };
   }
 
