@@ -16,24 +16,38 @@ export interface ByteScheme extends AffineScheme {
 }
 
 /**
- * How a tensor falls into channels: its elements in C order are `outer` x `channels` x `inner`, and element
- * (o, c, i) belongs to channel c. Per tensor is channels = 1.
+ * How the elements of a tensor, in C order, fall into channels that have a scale each.
+ * runs: `inner` consecutive elements belong to one channel, the next `inner` to the next, round and round.
+ * interleaved: the elements are rows of `width`; the columns of `rowsPerGroup` consecutive rows are channels.
  */
-export interface ChannelView {
-  readonly channels: number;
-  readonly inner: number;
-}
+export type ChannelView =
+  | { readonly kind: 'runs'; readonly channels: number; readonly inner: number }
+  | {
+      readonly kind: 'interleaved';
+      readonly channels: number;
+      readonly width: number;
+      readonly rowsPerGroup: number;
+    };
 
 export function perTensorView(dims: readonly number[]): ChannelView {
-  return { channels: 1, inner: elementCount(dims) };
+  return { kind: 'runs', channels: 1, inner: elementCount(dims) };
 }
 
 /** One channel per index of `axis`; with `axes` 2, per pair of indices of `axis` and the next one. */
 export function perAxisView(dims: readonly number[], axis: number, axes = 1): ChannelView {
-  return {
-    channels: elementCount(dims.slice(axis, axis + axes)),
-    inner: elementCount(dims.slice(axis + axes)),
-  };
+  const channels = elementCount(dims.slice(axis, axis + axes));
+  const inner = elementCount(dims.slice(axis + axes));
+  if (inner > 1) return { kind: 'runs', channels, inner };
+  return { kind: 'interleaved', channels, width: channels, rowsPerGroup: elementCount(dims) / channels };
+}
+
+/** Blocks of `size` along `axis`, whose length must be a multiple; channels in the order of the scales' C order. */
+export function blockView(dims: readonly number[], axis: number, size: number): ChannelView {
+  const channels = elementCount(dims) / size;
+  const width = elementCount(dims.slice(axis + 1));
+  return width === 1
+    ? { kind: 'runs', channels, inner: size }
+    : { kind: 'interleaved', channels, width, rowsPerGroup: size };
 }
 
 export interface QuantizedTensor {
@@ -105,10 +119,9 @@ async function channelRanges(
   const min = new Float32Array(view.channels).fill(Number.POSITIVE_INFINITY);
   const max = new Float32Array(view.channels).fill(Number.NEGATIVE_INFINITY);
   let poison = 0; // x * 0 is NaN exactly for NaN and the infinities.
-  for await (const { values, start } of slabsOf(ctx, tensor)) {
-    if (view.inner === 1) poison += rangesOfInterleaved(values, start, min, max);
-    else
-      forEachRun(start, values.length, view, (from, to, channel) => {
+  for await (const { values, start } of slabsOf(ctx, tensor))
+    forEachRun(start, values.length, view, (from, to, channel, step) => {
+      if (step === 0) {
         let low = min[channel]!;
         let high = max[channel]!;
         for (let i = from; i < to; i += 1) {
@@ -119,25 +132,18 @@ async function channelRanges(
         }
         min[channel] = low;
         max[channel] = high;
-      });
-  }
+        return;
+      }
+      for (let i = from, c = channel; i < to; i += 1, c += 1) {
+        const value = values[i]!;
+        if (value < min[c]!) min[c] = value;
+        if (value > max[c]!) max[c] = value;
+        poison += value * 0;
+      }
+    });
   if (poison !== 0)
     throw new StudioError('pass/bad-weight', { tensor: tensor.name, reason: 'has NaN or infinite elements' });
   return { min, max };
-}
-
-/** Channels on the last axis: a call per element would cost more than the work. @returns NaN when something is not finite */
-function rangesOfInterleaved(values: Float32Array, start: number, min: Float32Array, max: Float32Array): number {
-  let poison = 0;
-  let channel = start % min.length;
-  for (let i = 0; i < values.length; i += 1) {
-    const value = values[i]!;
-    if (value < min[channel]!) min[channel] = value;
-    if (value > max[channel]!) max[channel] = value;
-    poison += value * 0;
-    channel = channel + 1 === min.length ? 0 : channel + 1;
-  }
-  return poison;
 }
 
 async function* codeSlabs(
@@ -147,40 +153,37 @@ async function* codeSlabs(
   zeroPoints: Int32Array,
 ): AsyncGenerator<Uint8Array> {
   const { min: lowest, max: highest } = codeRange(scheme);
-  const codeOf = (value: number, scale: number, zeroPoint: number) =>
-    Math.min(Math.max(roundHalfEven(Math.fround(value / scale)) + zeroPoint, lowest), highest);
   for await (const { values, start } of slabsOf(ctx, tensor)) {
     const codes = scheme.type === 'int8' ? new Int8Array(values.length) : new Uint8Array(values.length);
-    if (view.inner === 1) {
-      let channel = start % view.channels;
-      for (let i = 0; i < values.length; i += 1) {
-        codes[i] = codeOf(values[i]!, scales[channel]!, zeroPoints[channel]!);
-        channel = channel + 1 === view.channels ? 0 : channel + 1;
+    forEachRun(start, values.length, view, (from, to, channel, step) => {
+      for (let i = from, c = channel; i < to; i += 1, c += step) {
+        const code = roundHalfEven(Math.fround(values[i]! / scales[c]!)) + zeroPoints[c]!;
+        codes[i] = Math.min(Math.max(code, lowest), highest);
       }
-    } else
-      forEachRun(start, values.length, view, (from, to, channel) => {
-        const scale = scales[channel]!;
-        const zeroPoint = zeroPoints[channel]!;
-        for (let i = from; i < to; i += 1) codes[i] = codeOf(values[i]!, scale, zeroPoint);
-      });
+    });
     yield bytesOf(codes);
   }
 }
 
-/** Splits a slab that begins at flat index `start` into runs of one channel; `from` and `to` index the slab. */
+/**
+ * Splits a slab that begins at flat index `start`; `from` and `to` index the slab. With `step` 0 the run is of one
+ * channel, with `step` 1 each element belongs to the channel after its neighbour's.
+ */
 function forEachRun(
   start: number,
   length: number,
-  { channels, inner }: ChannelView,
-  visit: (from: number, to: number, channel: number) => void,
+  view: ChannelView,
+  visit: (from: number, to: number, channel: number, step: 0 | 1) => void,
 ): void {
-  let channel = Math.floor(start / inner) % channels;
+  const runLength = view.kind === 'runs' ? view.inner : view.width;
+  let run = Math.floor(start / runLength);
   let to = 0;
   for (let from = 0; from < length; from = to) {
-    const intoRun = from === 0 ? start % inner : 0;
-    to = Math.min(length, from + inner - intoRun);
-    visit(from, to, channel);
-    channel = channel + 1 === channels ? 0 : channel + 1;
+    const intoRun = from === 0 ? start % runLength : 0;
+    to = Math.min(length, from + runLength - intoRun);
+    if (view.kind === 'runs') visit(from, to, run % view.channels, 0);
+    else visit(from, to, Math.floor(run / view.rowsPerGroup) * view.width + intoRun, 1);
+    run += 1;
   }
 }
 
