@@ -52,7 +52,10 @@ export function nodesOfType(model: Model, opType: string): Node[] {
   return found;
 }
 
-export type Feeds = Record<string, { type: 'float32' | 'int64' | 'float16'; dims: readonly number[]; data: ArrayLike<number> }>;
+export type Feeds = Record<
+  string,
+  { type: 'float32' | 'int64' | 'float16'; dims: readonly number[]; data: ArrayLike<number> }
+>;
 export type Level = 'disabled' | 'basic' | 'extended' | 'all';
 
 function tensorData(type: Feeds[string]['type'], data: ArrayLike<number>) {
@@ -126,7 +129,10 @@ export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
 
 const modulePath = (path: string) => fileURLToPath(new URL(`../../../../../node_modules/${path}`, import.meta.url));
 const noise = (dims: readonly number[], seed: number) =>
-  Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 0.7351 + seed) * Math.cos(i * 0.0113));
+  Float32Array.from(
+    { length: dims.reduce((a, b) => a * b, 1) },
+    (_, i) => Math.sin(i * 0.7351 + seed) * Math.cos(i * 0.0113),
+  );
 
 /** Real models with one input each, small enough to run in a moment. */
 export const realModels = {
