@@ -1,4 +1,5 @@
 /** Ready recipes: the toggles most people want, by the names the field uses. */
+import { stepRegistry } from './registry.ts';
 import { type Recipe, type RecipeStep, type RuntimeSettings, recipeSchema } from './schema.ts';
 
 export interface Preset {
@@ -9,22 +10,10 @@ export interface Preset {
   readonly recipe: Recipe;
 }
 
-/** Lossless clean-up and fusion, in canonical order, with default parameters. */
-export const simplifySteps: readonly RecipeStep[] = [
-  'lift-constants',
-  'eliminate-identity',
-  'fold-constants',
-  'common-subexpressions',
-  'dedupe-initializers',
-  'eliminate-dead',
-  'fuse-conv-batchnorm',
-  'fuse-conv-arithmetic',
-  'fuse-matmul-add',
-  'fuse-swish',
-  'fuse-hardswish',
-  'fuse-gelu',
-  'fuse-layernorm',
-].map((id) => ({ id, params: {} }));
+/** Every step that loses nothing, with default parameters: a new pass is in the presets as soon as its file is there. */
+export const simplifySteps: readonly RecipeStep[] = [...stepRegistry.values()]
+  .filter(({ precision }) => precision !== 'lossy')
+  .map(({ id }) => ({ id, params: {} }));
 
 function preset(
   id: string,

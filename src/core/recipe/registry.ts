@@ -7,13 +7,6 @@ interface StepModule {
   readonly step: StepDefinition;
 }
 
-/** Vite's and Vitest's `import.meta.glob`, declared here because the core is compiled without Vite's types. */
-declare global {
-  interface ImportMeta {
-    glob<Module>(pattern: string | readonly string[], options: { eager: true }): Record<string, Module>;
-  }
-}
-
 const modules = import.meta.glob<StepModule>(['../passes/*.ts', '../quant/*.ts'], { eager: true });
 
 function collect(): ReadonlyMap<string, StepDefinition> {

@@ -2,6 +2,7 @@
  * The Recipe: plain JSON that says which steps make a variant and how the runtime is set up for it. This file is the
  * format; bump `RECIPE_VERSION` only for a change that defaults cannot absorb, and add a migration.
  */
+import '../step/zod-jitless.ts';
 import { z } from 'zod';
 
 export const RECIPE_VERSION = 1;
