@@ -20,4 +20,12 @@ export const fileErrors = {
     advice:
       'Check the address. The server must allow cross-origin requests (CORS); otherwise download the file and drop it here.',
   },
+  'file/several-models': {
+    message: (d) => `There is more than one model among these files: ${(d.names as string[]).join(', ')}.`,
+    advice: 'Choose one .onnx file, together with its data files if it has any.',
+  },
+  'file/nothing-usable': {
+    message: (d) => `None of the ${d.count} chosen files is a model, a recipe or an array.`,
+    advice: 'Choose an .onnx file (with its data files), a recipe as .json, or inputs as .npy, .npz or .pb.',
+  },
 } satisfies ErrorFamily;

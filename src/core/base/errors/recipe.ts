@@ -21,4 +21,8 @@ export const recipeErrors = {
     message: (d) => `The link holds ${d.bytes} bytes; the limit is ${d.limit}.`,
     advice: 'Share the recipe as a file instead.',
   },
+  'link/unknown-sample': {
+    message: (d) => `The link names the sample "${d.id}", which this version of Whittle does not have.`,
+    advice: 'Reload the page to get the newest Whittle, then open the link again.',
+  },
 } satisfies ErrorFamily;

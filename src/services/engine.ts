@@ -1,0 +1,89 @@
+/** The model that is open, with the worker that builds its variants. The store knows it by its key only. */
+import type { ModelCard } from '../core/analysis/card.ts';
+import type { JobContext } from '../core/base/progress.ts';
+import type { Recipe } from '../core/recipe/schema.ts';
+import type { BuiltVariant, PreparedTask, StudyHost } from '../core/study/ports.ts';
+import type { BrowserModelHandle } from '../rpc/contract.ts';
+import type { ModelFileSet } from './files.ts';
+import { identifyModel, type ModelIdentity } from './model-identity.ts';
+import { createResultCache } from './result-cache.ts';
+import { pageAssetBase } from './worker/asset-base.ts';
+import { createBrowserHost } from './worker/browser-host.ts';
+import { TransformSession } from './worker/transform-session.ts';
+
+/** Bumped with the runtime: results of another version are measured anew. */
+export const ENGINE_KEY = `whittle ${__WHITTLE_VERSION__}, onnxruntime-web 1.30.0`;
+
+export interface OpenModel {
+  readonly files: ModelFileSet;
+  readonly identity: ModelIdentity;
+  readonly session: TransformSession;
+  readonly built: Map<string, BuiltVariant<BrowserModelHandle>>;
+}
+
+let current: OpenModel | null = null;
+const cache = createResultCache();
+
+export function openedModel(): OpenModel | null {
+  return current;
+}
+
+/**
+ * Reads a model and makes it the open one; the one before stays open when this one cannot be read.
+ * @throws StudioError file/*, model/*, job/cancelled
+ */
+export async function openModel(
+  files: ModelFileSet,
+  job: JobContext,
+): Promise<{ readonly opened: OpenModel; readonly card: ModelCard }> {
+  const named = ({ path, file }: ModelFileSet['graph']) => ({ name: path, blob: file });
+  const blobs = { graph: named(files.graph), others: files.others.map(named) };
+  const { session, card } = await TransformSession.open(blobs, pageAssetBase(), job);
+  let identity: ModelIdentity;
+  try {
+    identity = await identifyModel(files);
+  } catch (error) {
+    session.dispose();
+    throw error;
+  }
+  current?.session.dispose();
+  current = { files, identity, session, built: new Map() };
+  return { opened: current, card };
+}
+
+export function closeModel(): void {
+  current?.session.dispose();
+  current = null;
+}
+
+export interface HostRequest {
+  readonly dims: Readonly<Record<string, number>>;
+  readonly task: (job: JobContext) => Promise<PreparedTask>;
+}
+
+export function studyHost(model: OpenModel, { dims, task }: HostRequest): StudyHost<BrowserModelHandle> {
+  const { session, identity, built } = model;
+  return createBrowserHost({
+    session,
+    modelKey: identity.key,
+    ...(identity.sha256 ? { sourceSha256: identity.sha256 } : {}),
+    dims,
+    assetBase: pageAssetBase(),
+    task,
+    cache,
+    engineKey: ENGINE_KEY,
+    built,
+  });
+}
+
+/** The variant as files to save. @param fileName of the graph, ending in .onnx */
+export function variantFiles(
+  model: OpenModel,
+  recipe: Recipe,
+  fileName: string,
+  job: JobContext,
+): Promise<BrowserModelHandle> {
+  const { session, identity } = model;
+  const source = identity.sha256 ? { sourceSha256: identity.sha256 } : {};
+  return session.save({ recipe, modelKey: identity.key, ...source }, fileName, job);
+}

@@ -1,0 +1,83 @@
+/** Files and links out. */
+import { StudioError } from '../../core/base/errors/index.ts';
+import { openedModel, variantFiles } from '../../services/engine.ts';
+import { jsonFileName, saveBlob, saveJson, variantFileName } from '../../services/export.ts';
+import { copyText, linkTo } from '../../services/links.ts';
+import { notify } from '../notices.ts';
+import { currentReport } from '../report.ts';
+import { studio } from '../store.ts';
+import { reportProblem } from './variants.ts';
+
+function variantById(id: string) {
+  const { history, model } = studio.getState();
+  const index = history?.present.ids.indexOf(id) ?? -1;
+  const recipe = history?.present.study.variants[index];
+  return recipe && model ? { recipe, model } : null;
+}
+
+/** Builds the variant if need be and saves it as one file, or as two where protobuf ends (2 GiB). */
+export async function downloadVariant(id: string): Promise<void> {
+  const variant = variantById(id);
+  const opened = openedModel();
+  if (!variant || !opened) return;
+  const fileName = variantFileName(variant.model.name, variant.recipe);
+  const controller = new AbortController();
+  const quiet = { signal: controller.signal, onProgress: () => {}, yield: () => Promise.resolve() };
+  const files = variantFiles(opened, variant.recipe, fileName, quiet);
+  try {
+    // The dialog must open in the click itself; the bytes may come later.
+    await saveBlob(
+      files.then(({ graph }) => graph),
+      fileName,
+    );
+    for (const { path, data } of (await files).externalData) await saveBlob(data, path);
+  } catch (error) {
+    reportProblem(error);
+  }
+}
+
+export async function downloadRecipe(id: string): Promise<void> {
+  const variant = variantById(id);
+  if (!variant) return;
+  const { model, recipe } = variant;
+  await saveJson(
+    recipe,
+    jsonFileName(model.name, `${recipe.name.replace(/[^\w-]+/g, '-').toLowerCase()}.recipe`),
+  ).catch(reportProblem);
+}
+
+export async function downloadReport(): Promise<void> {
+  const state = studio.getState();
+  const report = currentReport(state);
+  if (!report || !state.model) {
+    notify({ level: 'info', text: 'There is no report yet.', advice: 'Run once, then download it.' });
+    return;
+  }
+  await saveJson(report, jsonFileName(state.model.name, 'report')).catch(reportProblem);
+}
+
+/** The link holds recipes, targets, task, gate and view. A model from a file is only named in it. */
+export async function copyLink(): Promise<void> {
+  const { history } = studio.getState();
+  if (!history) return;
+  try {
+    const { study } = history.present;
+    const link = linkTo(study);
+    await copyText(link).catch((error: unknown) => {
+      throw new StudioError(
+        'internal/unexpected',
+        { message: 'the browser did not give access to the clipboard' },
+        error,
+      );
+    });
+    notify({
+      level: 'success',
+      text: 'Link copied. It holds the recipes, targets, task, gate and view.',
+      ...(study.model.kind === 'file'
+        ? { advice: `The model is not in it: whoever opens it needs ${study.model.name} too.` }
+        : {}),
+    });
+  } catch (error) {
+    reportProblem(error);
+  }
+}

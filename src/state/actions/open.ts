@@ -1,0 +1,215 @@
+/** Opening a model, whatever way it comes, and the study that goes with it. */
+import type { ModelCard } from '../../core/analysis/card.ts';
+import { StudioError, toErrorRecord } from '../../core/base/errors/index.ts';
+import type { JobContext } from '../../core/base/progress.ts';
+import { canonicalRecipe } from '../../core/recipe/parse.ts';
+import { findPreset } from '../../core/recipe/presets.ts';
+import type { Recipe } from '../../core/recipe/schema.ts';
+import type { Sample } from '../../core/study/samples.ts';
+import { type ModelRef, type Study, studySchema, type TaskRef } from '../../core/study/schema.ts';
+import { adoptUserArrays } from '../../services/arrays.ts';
+import { type OpenModel, openModel } from '../../services/engine.ts';
+import { fetchFile, type ModelFileSet, type PickedFile, sortFiles } from '../../services/files.ts';
+import { clearLink } from '../../services/links.ts';
+import { fetchSampleModel, loadSampleIndex } from '../../services/samples.ts';
+import { suggestRandomTask } from '../../services/tasks.ts';
+import type { LoadedModel } from '../model-slice.ts';
+import { notify } from '../notices.ts';
+import { studio } from '../store.ts';
+import { beginJob, isCurrent } from './jobs.ts';
+import { openJson } from './open-json.ts';
+import { runAll } from './run.ts';
+import { storeModel } from './session.ts';
+import { reportProblem } from './variants.ts';
+
+/** What a user's own model starts with. */
+const STARTING_PRESETS = ['original', 'simplify', 'int8-dynamic', 'int4-rtn'] as const;
+
+/** Dropped, browsed or pasted files: a model, a recipe, a report, or arrays for the model that is open. */
+export async function openFiles(picked: readonly PickedFile[]): Promise<void> {
+  try {
+    const sorted = sortFiles(picked);
+    if (sorted.kind === 'model') await openFileModel(sorted.files);
+    else if (sorted.kind === 'json') await openJson(await sorted.file.text());
+    else await openArrays(sorted.files);
+  } catch (error) {
+    reportProblem(error);
+  }
+}
+
+async function openFileModel(files: ModelFileSet): Promise<void> {
+  const bytes = totalBytes(files);
+  await open(
+    files.graph.file.name,
+    async (job) => ({ files, ...(await openModel(files, job)) }),
+    ({ opened }) => {
+      const { sha256 } = opened.identity;
+      return { kind: 'file', name: files.graph.file.name, byteLength: bytes, ...(sha256 ? { sha256 } : {}) };
+    },
+  );
+}
+
+export async function openUrl(url: string): Promise<void> {
+  await open(
+    url.split('/').at(-1) || url,
+    async (job) => {
+      const file = await fetchFile(url, job.signal, job.onProgress);
+      const files: ModelFileSet = { graph: { path: file.name, file }, others: [] };
+      return { files, ...(await openModel(files, job)) };
+    },
+    () => ({ kind: 'url', url }),
+  );
+}
+
+/** One click: the model, variants to compare, and a run. */
+export async function openSample(sample: Sample, study?: Study): Promise<void> {
+  const opened = await open(
+    sample.title,
+    async (job) => {
+      const files = await fetchSampleModel(sample, job.signal, job.onProgress);
+      return { files, ...(await openModel(files, job)) };
+    },
+    () => ({ kind: 'sample', id: sample.id }),
+    { sample, ...(study ? { study } : {}) },
+  );
+  if (opened && !study) await runAll();
+}
+
+/** A link: the model by its reference where that can be had, and the study as it was. */
+export async function openStudy(study: Study): Promise<void> {
+  const { model } = study;
+  if (model.kind === 'sample') {
+    const samples = await requireSamples();
+    const sample = samples.find(({ id }) => id === model.id);
+    if (!sample) throw new StudioError('link/unknown-sample', { id: model.id });
+    await openSample(sample, study);
+    return;
+  }
+  if (model.kind === 'url') {
+    studio.setState({ pendingStudy: study });
+    notify({
+      level: 'info',
+      text: `This link works on the model at ${model.url}.`,
+      action: { label: 'Fetch it', run: () => void openUrl(model.url) },
+    });
+    return;
+  }
+  studio.setState({ pendingStudy: study });
+}
+
+interface Read {
+  readonly files: ModelFileSet;
+  readonly opened: OpenModel;
+  readonly card: ModelCard;
+}
+
+interface OpenOptions {
+  readonly sample?: Sample;
+  /** Takes the place of the study that a fresh model would get. */
+  readonly study?: Study;
+}
+
+/** @returns true when the model is open */
+async function open(
+  name: string,
+  read: (job: JobContext & { readonly signal: AbortSignal }) => Promise<Read>,
+  refOf: (read: Read) => ModelRef,
+  options: OpenOptions = {},
+): Promise<boolean> {
+  const job = beginJob((progress) =>
+    studio.setState(({ opening }) => (opening ? { opening: { ...opening, progress } } : {})),
+  );
+  studio.setState({ opening: { name, progress: null, startedAt: performance.now() }, openError: null });
+  try {
+    const result = await read(job);
+    const ref = refOf(result);
+    const { opened, card, files } = result;
+    const model: LoadedModel = {
+      ref,
+      key: opened.identity.key,
+      sha256: opened.identity.sha256,
+      name: files.graph.file.name,
+      title: options.sample?.title ?? files.graph.file.name,
+      fileBytes: totalBytes(files),
+      card,
+      sampleId: options.sample?.id ?? null,
+    };
+    adoptModel(model, options);
+    storeModel(opened);
+    return true;
+  } catch (error) {
+    const record = toErrorRecord(error);
+    if (isCurrent(job) && record.code !== 'job/cancelled') studio.setState({ openError: record });
+    return false;
+  } finally {
+    if (isCurrent(job)) studio.setState({ opening: null });
+  }
+}
+
+function adoptModel(model: LoadedModel, { sample, study }: OpenOptions): void {
+  const { pendingStudy, setStudy, forgetResults } = studio.getState();
+  const linked = study ?? (pendingStudy && fitsModel(pendingStudy, model) ? pendingStudy : null);
+  studio.setState({ model, pendingStudy: null, panel: null });
+  forgetResults();
+  setStudy(linked ? { ...linked, model: model.ref } : startingStudy(model, sample));
+  clearLink();
+}
+
+/** A link to a file model is meant for that very file, as far as the link knows it. */
+function fitsModel(study: Study, model: LoadedModel): boolean {
+  if (study.model.kind !== 'file') return study.model.kind === model.ref.kind;
+  const matches = study.model.sha256 ? study.model.sha256 === model.sha256 : study.model.byteLength === model.fileBytes;
+  if (!matches)
+    notify({
+      level: 'info',
+      text: `The link was made with another file (${study.model.name}).`,
+      advice: 'Its recipes are applied to this one; figures may differ.',
+    });
+  return true;
+}
+
+function startingStudy(model: LoadedModel, sample: Sample | undefined): Study {
+  const ids = sample ? ['original', ...sample.presets.filter((id) => id !== 'original')] : [...STARTING_PRESETS];
+  const task: TaskRef = sample
+    ? { kind: 'sample-task', id: sample.task.id, limit: Math.min(sample.quickSamples, sample.evaluationSamples) }
+    : suggestRandomTask(model.card.inputs);
+  return studySchema.parse({
+    model: model.ref,
+    variants: ids.flatMap(presetRecipe),
+    task,
+    ...(sample?.gate ? { gate: sample.gate } : {}),
+  });
+}
+
+/** A preset with a step that this build lacks is left out rather than failing the model. */
+function presetRecipe(id: string): Recipe[] {
+  const preset = findPreset(id);
+  const recipe = preset && canonicalRecipe(preset.recipe);
+  return recipe?.ok ? [recipe.value] : [];
+}
+
+async function openArrays(files: readonly PickedFile[]): Promise<void> {
+  const { model, setTask } = studio.getState();
+  if (!model) throw new StudioError('task/bad-inputs', { reason: 'there is no model yet to feed them to' });
+  const names = await adoptUserArrays(files, model.card);
+  setTask({ kind: 'files', names });
+  notify({ level: 'success', text: `The task is now your own data: ${names.length} files.` });
+}
+
+/** The gallery's list, fetched once. @throws StudioError file/fetch-failed */
+export async function requireSamples(): Promise<readonly Sample[]> {
+  const known = studio.getState().samples;
+  if (known) return known;
+  try {
+    const samples = await loadSampleIndex();
+    studio.setState({ samples, samplesError: null });
+    return samples;
+  } catch (error) {
+    studio.setState({ samplesError: toErrorRecord(error) });
+    throw error;
+  }
+}
+
+function totalBytes({ graph, others }: ModelFileSet): number {
+  return [graph, ...others].reduce((sum, { file }) => sum + file.size, 0);
+}

@@ -1,0 +1,75 @@
+/** One press runs every variant on every chosen target; results fill in as they come. */
+import { toErrorRecord } from '../../core/base/errors/index.ts';
+import type { Environment } from '../../core/study/results.ts';
+import { runStudy } from '../../core/study/run.ts';
+import { userArrays } from '../../services/arrays.ts';
+import { openedModel, studyHost } from '../../services/engine.ts';
+import { prepareTask } from '../../services/tasks.ts';
+import { studio } from '../store.ts';
+import { beginJob, isCurrent } from './jobs.ts';
+
+export interface RunOptions {
+  /** Measures anew even what is known: after a change of conditions (other programs, power mode). */
+  readonly fresh?: boolean;
+}
+
+export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> {
+  const state = studio.getState();
+  const { model, history, opening, startJob, jobProgress, takeReport, endJob } = state;
+  const opened = openedModel();
+  if (!model || !history || !opened || opening || state.job) return;
+  const used = history.present;
+  const { study } = used;
+  const sample = state.samples?.find(({ id }) => id === model.sampleId);
+  const job = beginJob(jobProgress);
+  startJob(used.ids);
+  const host = studyHost(opened, {
+    dims: sample?.dims ?? {},
+    task: (inner) =>
+      prepareTask(
+        { ref: study.task, inputs: model.card.inputs, samples: state.samples ?? [], arrays: userArrays() },
+        inner,
+      ),
+  });
+  try {
+    const report = await runStudy({
+      study,
+      host,
+      job,
+      environment: environment(),
+      model: {
+        ref: model.ref,
+        name: model.title,
+        sha256: model.sha256,
+        fileBytes: model.fileBytes,
+        parameters: model.card.parameters,
+        nodes: model.card.nodes,
+      },
+      // A run that was overtaken (another model was opened) must not write into its successor's results.
+      onUpdate: (partial) => isCurrent(job) && takeReport(partial, used),
+      ignoreCache: fresh,
+    });
+    if (isCurrent(job)) {
+      takeReport(report, used);
+      endJob(null);
+    }
+  } catch (error) {
+    const record = toErrorRecord(error);
+    if (isCurrent(job)) endJob(record.code === 'job/cancelled' ? null : record);
+  }
+}
+
+function environment(): Environment {
+  const { capabilities } = studio.getState();
+  const adapter = capabilities?.webgpu.adapter;
+  return {
+    host: 'browser',
+    userAgent: navigator.userAgent,
+    logicalCores: navigator.hardwareConcurrency || 1,
+    crossOriginIsolated: globalThis.crossOriginIsolated === true,
+    webgpuAdapter: adapter
+      ? [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ')
+      : null,
+    whittleVersion: __WHITTLE_VERSION__,
+  };
+}

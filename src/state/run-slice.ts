@@ -1,0 +1,60 @@
+/** What was measured, by what it was measured for, and the run in progress. */
+import type { ErrorRecord } from '../core/base/errors/index.ts';
+import type { Progress } from '../core/base/progress.ts';
+import type { Report } from '../core/study/results.ts';
+import { type MeasuredVariant, mergeReport } from './measured.ts';
+import type { SliceCreator } from './store.ts';
+import type { StudyDraft } from './study-slice.ts';
+
+export interface RunningJob {
+  readonly startedAt: number;
+  readonly progress: Progress | null;
+  /** What is being run, e.g. "B INT8 on WebGPU". */
+  readonly cancelling: boolean;
+  readonly ids: readonly string[];
+}
+
+export interface RunSlice {
+  job: RunningJob | null;
+  runError: ErrorRecord | null;
+  /** The last report as the engine gave it: environment, task and metric definitions are read from it. */
+  report: Report | null;
+  /** Everything measured for this model, by `measuredKey`. */
+  measured: Readonly<Record<string, MeasuredVariant>>;
+  /** The key that each variant was last measured under: what a card shows, greyed, once its settings have changed. */
+  lastMeasuredKey: Readonly<Record<string, string>>;
+
+  startJob(ids: readonly string[]): void;
+  jobProgress(progress: Progress): void;
+  /** Takes a (partial) report of a run of `used`. */
+  takeReport(report: Report, used: StudyDraft): void;
+  endJob(error: ErrorRecord | null): void;
+  forgetResults(): void;
+}
+
+export const createRunSlice: SliceCreator<RunSlice> = (set) => ({
+  job: null,
+  runError: null,
+  report: null,
+  measured: {},
+  lastMeasuredKey: {},
+
+  startJob(ids) {
+    set({ job: { startedAt: performance.now(), progress: null, cancelling: false, ids }, runError: null });
+  },
+  jobProgress(progress) {
+    set((state) => (state.job ? { job: { ...state.job, progress } } : {}));
+  },
+  takeReport(report, used) {
+    set((state) => {
+      const merged = mergeReport(state, report, used);
+      return { report, ...merged };
+    });
+  },
+  endJob(error) {
+    set({ job: null, runError: error });
+  },
+  forgetResults() {
+    set({ report: null, measured: {}, lastMeasuredKey: {}, runError: null });
+  },
+});

@@ -1,0 +1,56 @@
+import { Tooltip } from '@base-ui/react/tooltip';
+import { useEffect } from 'react';
+import { Toaster, toast } from 'sonner';
+import { onNotice } from '../state/notices.ts';
+import { useStudio } from '../state/use-studio.ts';
+import styles from './app.module.css';
+import { PanelBoundary } from './components/PanelBoundary.tsx';
+import { HelpDialog } from './HelpDialog.tsx';
+import { Header } from './header/Header.tsx';
+import { listenToKeys } from './keys.ts';
+import { ModelDialog } from './model/ModelDialog.tsx';
+import { DropZone } from './start/DropZone.tsx';
+import { StartPage } from './start/StartPage.tsx';
+import { JobAnnouncer } from './status/JobAnnouncer.tsx';
+import { StatusBar } from './status/StatusBar.tsx';
+import { Workbench } from './Workbench.tsx';
+
+export function App() {
+  const hasModel = useStudio((state) => state.model !== null && state.history !== null);
+  useEffect(listenToKeys, []);
+  useEffect(
+    () =>
+      onNotice(({ level, text, advice, action }) => {
+        const show = level === 'error' ? toast.error : level === 'success' ? toast.success : toast;
+        show(text, {
+          ...(advice ? { description: advice } : {}),
+          ...(action ? { action: { label: action.label, onClick: action.run } } : {}),
+          duration: level === 'error' ? 12_000 : 6_000,
+        });
+      }),
+    [],
+  );
+  return (
+    <Tooltip.Provider delay={400}>
+      <div className={styles.shell}>
+        <PanelBoundary name="header">
+          <Header />
+        </PanelBoundary>
+        <PanelBoundary name="page">{hasModel ? <Workbench /> : <StartPage />}</PanelBoundary>
+        <PanelBoundary name="status line">
+          <StatusBar />
+        </PanelBoundary>
+      </div>
+      <JobAnnouncer />
+      <DropZone />
+      <HelpDialog />
+      <ModelDialog />
+      <ThemedToaster />
+    </Tooltip.Provider>
+  );
+}
+
+function ThemedToaster() {
+  const theme = useStudio((state) => state.theme);
+  return <Toaster theme={theme} position="bottom-center" closeButton richColors={false} />;
+}

@@ -1,0 +1,109 @@
+import { SlidersHorizontal } from 'lucide-react';
+import { lazy, Suspense } from 'react';
+import { selectComparison } from '../state/rows.ts';
+import { studio } from '../state/store.ts';
+import { useStudio } from '../state/use-studio.ts';
+import styles from './app.module.css';
+import { ComparisonTable } from './charts/ComparisonTable.tsx';
+import { Button } from './components/Button.tsx';
+import { Modal } from './components/Modal.tsx';
+import { PanelBoundary } from './components/PanelBoundary.tsx';
+import { Segmented } from './components/Segmented.tsx';
+import { DetailsView } from './details/DetailsView.tsx';
+import { ModelSummary } from './model/ModelSummary.tsx';
+import { RecipePanel } from './recipe/RecipePanel.tsx';
+import { VariantStrip } from './variants/VariantStrip.tsx';
+
+const SideBySide = lazy(() => import('./charts/SideBySide.tsx'));
+const Pareto = lazy(() => import('./charts/Pareto.tsx'));
+
+const VIEWS = [
+  { value: 'charts', label: 'Side by side' },
+  { value: 'pareto', label: 'Pareto' },
+  { value: 'details', label: 'Details' },
+] as const;
+
+type View = (typeof VIEWS)[number]['value'];
+
+/** The one window: model and recipe on the left, variants above, the comparison in the middle. */
+export function Workbench() {
+  const view = useStudio((state) => toView(state.history?.present.study.view));
+  return (
+    <main className={styles.workbench}>
+      <aside className={styles.side} aria-label="Model and recipe">
+        <PanelBoundary name="model panel">
+          <ModelSummary />
+        </PanelBoundary>
+        <PanelBoundary name="recipe">
+          <RecipePanel />
+        </PanelBoundary>
+      </aside>
+      <div className={styles.content}>
+        <div className={styles.fold}>
+          <PanelBoundary name="list of variants">
+            <VariantStrip />
+          </PanelBoundary>
+          <div className={styles.viewBar}>
+            <Segmented label="View" value={view} options={VIEWS} onChange={(next) => studio.getState().setView(next)} />
+            <RecipeSheet />
+            <TaskNote />
+          </div>
+          <PanelBoundary name={VIEWS.find(({ value }) => value === view)!.label}>
+            <Suspense fallback={<p className={styles.loading}>Loading charts …</p>}>
+              {view === 'charts' && <SideBySide />}
+              {view === 'pareto' && <Pareto />}
+              {view === 'details' && (
+                <div className={styles.scrolls}>
+                  <DetailsView />
+                </div>
+              )}
+            </Suspense>
+          </PanelBoundary>
+        </div>
+        {view !== 'details' && (
+          <div className={styles.peek}>
+            <PanelBoundary name="table">
+              <Table />
+            </PanelBoundary>
+          </div>
+        )}
+      </div>
+    </main>
+  );
+}
+
+/** Links of the future may name views that this version has not. */
+function toView(view: string | undefined): View {
+  return VIEWS.find(({ value }) => value === view)?.value ?? 'charts';
+}
+
+function Table() {
+  return <ComparisonTable comparison={useStudio(selectComparison)} />;
+}
+
+function TaskNote() {
+  const task = useStudio((state) => state.report?.task ?? null);
+  const metric = task?.metrics[0];
+  if (!task || !metric) return null;
+  return (
+    <span className={styles.viewNote}>
+      {task.title}: {metric.title}
+    </span>
+  );
+}
+
+/** On a phone the recipe rises from below; the button is hidden where the panel is always there. */
+function RecipeSheet() {
+  const open = useStudio((state) => state.panel === 'recipe');
+  const { openPanel } = studio.getState();
+  return (
+    <span className={styles.mobileBar}>
+      <Button onClick={() => openPanel('recipe')}>
+        <SlidersHorizontal size={15} aria-hidden /> Recipe
+      </Button>
+      <Modal open={open} onClose={() => openPanel(null)} title="Recipe" sheet>
+        <RecipePanel />
+      </Modal>
+    </span>
+  );
+}

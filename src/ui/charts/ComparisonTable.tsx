@@ -1,0 +1,159 @@
+import type { MetricDefinition } from '../../core/eval/types.ts';
+import { measuredTargetName } from '../../core/report/rows.ts';
+import type { Comparison, TargetCell, VariantRow } from '../../state/rows.ts';
+import { formatBytes, formatInterval, formatMetric, formatMs, formatMsNumber, plural } from '../format.ts';
+import { latencyDelta, metricDelta, sizeDelta } from '../variants/deltas.ts';
+import { verdictWord } from '../variants/VerdictBadge.tsx';
+import styles from './charts.module.css';
+
+/** The charts as figures: same order, same words, every number with its unit, spread and count. */
+export function ComparisonTable({ comparison }: { readonly comparison: Comparison }) {
+  const { rows, metrics, targets } = comparison;
+  if (rows.length === 0) return null;
+  return (
+    <section className={styles.tableWrap} aria-label="Comparison table">
+      <table className={styles.table}>
+        <caption>
+          All figures. Differences are against the original on the same target. Activations are predicted from the
+          graph; heap, GPU buffers, latency and accuracy are measured.
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">Variant</th>
+            <th scope="col">Target</th>
+            <th scope="col">File</th>
+            <th scope="col">Weights</th>
+            <th scope="col">
+              Activations<span className={styles.sub}>predicted</span>
+            </th>
+            <th scope="col">
+              Heap peak<span className={styles.sub}>measured</span>
+            </th>
+            {targets.some(({ provider }) => provider === 'webgpu') && (
+              <th scope="col">
+                GPU buffers<span className={styles.sub}>measured</span>
+              </th>
+            )}
+            <th scope="col">
+              Latency<span className={styles.sub}>median, p5–p95, n</span>
+            </th>
+            <th scope="col">
+              Start<span className={styles.sub}>create, first run</span>
+            </th>
+            {metrics.map((metric) => (
+              <th scope="col" key={metric.id} title={metric.title}>
+                {metric.short}
+                <span className={styles.sub}>
+                  {metric.direction === 'higher-is-better' ? 'higher is better' : 'lower is better'}
+                </span>
+              </th>
+            ))}
+            <th scope="col" className={styles.reason}>
+              Gate
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.flatMap((row) =>
+            row.cells.map((cell, index) => (
+              <Row key={`${row.id}/${cell.key}`} row={row} cell={cell} first={index === 0} comparison={comparison} />
+            )),
+          )}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+interface RowProps {
+  readonly row: VariantRow;
+  readonly cell: TargetCell;
+  /** The first target of its variant carries the facts of the file. */
+  readonly first: boolean;
+  readonly comparison: Comparison;
+}
+
+function Row({ row, cell, first, comparison }: RowProps) {
+  const { facts } = row;
+  const measurement = cell.measurement;
+  const memory = measurement?.memory;
+  const baseline = comparison.rows[0]?.cells.find(({ key }) => key === cell.key);
+  const heap = memory?.wasmHeapPeakBytes ?? memory?.processPeakBytes ?? null;
+  return (
+    <tr className={row.state === 'stale' ? styles.stale : undefined}>
+      <th scope="row" title={row.name}>
+        {row.isBaseline ? '' : `${row.letter} `}
+        {row.name}
+        {row.state === 'stale' && <span className={styles.sub}>stale: settings changed</span>}
+      </th>
+      <td>{measurement ? measuredTargetName(measurement) : cell.label}</td>
+      <td>
+        {first && facts ? formatBytes(facts.fileBytes) : ''}
+        {first && <Sub text={sizeDelta(row)?.text} />}
+      </td>
+      <td>{first && facts ? formatBytes(facts.weightBytes) : ''}</td>
+      <td>{first && facts ? bytesOr(facts.predictedPeakActivationBytes, 'unknown') : ''}</td>
+      <td>{bytesOr(heap, '–')}</td>
+      {comparison.targets.some(({ provider }) => provider === 'webgpu') && (
+        <td>{bytesOr(memory?.gpuBufferPeakBytes ?? null, '–')}</td>
+      )}
+      <LatencyCell cell={cell} />
+      <td>
+        {measurement?.createMs != null ? formatMs(measurement.createMs) : '–'}
+        <Sub text={measurement?.firstRunMs != null ? `first ${formatMs(measurement.firstRunMs)}` : undefined} />
+      </td>
+      {comparison.metrics.map((metric) => (
+        <MetricTableCell key={metric.id} metric={metric} cell={cell} baseline={row.isBaseline ? undefined : baseline} />
+      ))}
+      <td className={styles.reason}>
+        {row.error?.message ?? measurement?.error?.message ?? (
+          <>
+            {cell.verdict ? verdictWord(cell.verdict.verdict) : '–'}
+            {cell.verdict && !row.isBaseline && <Sub text={cell.verdict.reason} />}
+          </>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+function LatencyCell({ cell }: { readonly cell: TargetCell }) {
+  const latency = cell.measurement?.latency;
+  if (!latency) return <td>–</td>;
+  return (
+    <td>
+      {formatMs(latency.medianMs)}
+      <Sub text={`${formatMsNumber(latency.p5Ms)}–${formatMsNumber(latency.p95Ms)}, ${plural(latency.runs, 'run')}`} />
+      <Sub text={latencyDelta(cell)?.text} />
+    </td>
+  );
+}
+
+interface MetricTableCellProps {
+  readonly metric: MetricDefinition;
+  readonly cell: TargetCell;
+  readonly baseline: TargetCell | undefined;
+}
+
+function MetricTableCell({ metric, cell, baseline }: MetricTableCellProps) {
+  const find = (from: TargetCell | undefined) =>
+    from?.measurement?.evaluation?.metrics.find((found) => found.metric === metric.id);
+  const value = find(cell);
+  if (!value) return <td>–</td>;
+  return (
+    <td>
+      {formatMetric(value.value, metric)}
+      {value.interval && <Sub text={formatInterval(value.interval, metric)} />}
+      <Sub text={`n ${value.n}`} />
+      <Sub text={metricDelta(value, find(baseline), metric)?.text} />
+    </td>
+  );
+}
+
+function Sub({ text }: { readonly text: string | undefined }) {
+  return text ? <span className={styles.sub}>{text}</span> : null;
+}
+
+function bytesOr(bytes: number | null, otherwise: string): string {
+  return bytes === null ? otherwise : formatBytes(bytes);
+}

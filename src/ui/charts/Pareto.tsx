@@ -1,0 +1,7 @@
+import { selectComparison } from '../../state/rows.ts';
+import { useStudio } from '../../state/use-studio.ts';
+import { ParetoChart } from './ParetoChart.tsx';
+
+export default function Pareto() {
+  return <ParetoChart comparison={useStudio(selectComparison)} />;
+}

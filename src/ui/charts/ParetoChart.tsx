@@ -1,0 +1,214 @@
+import { useState } from 'react';
+import {
+  CartesianGrid,
+  LabelList,
+  ReferenceLine,
+  ResponsiveContainer,
+  Scatter,
+  ScatterChart,
+  Tooltip,
+  XAxis,
+  YAxis,
+} from 'recharts';
+import { nonDominated } from '../../core/eval/pareto.ts';
+import type { MetricDefinition } from '../../core/eval/types.ts';
+import type { Comparison } from '../../state/rows.ts';
+import { Segmented } from '../components/Segmented.tsx';
+import { formatBytes, formatMetric, formatMs } from '../format.ts';
+import { ChartFrame } from './ChartFrame.tsx';
+import { accuracyPoints, accuracyScale, gateLimit, latencyPoints, niceTicks, type ParetoPoint } from './chart-data.ts';
+import { AXIS_TICK, ChartTooltip } from './chart-parts.tsx';
+import styles from './charts.module.css';
+import { paretoSummary } from './summaries.ts';
+
+type Objective = 'size' | 'latency';
+
+/** Size or latency against accuracy: the frontier is drawn, what something else beats on both is faded. */
+export function ParetoChart({ comparison }: { readonly comparison: Comparison }) {
+  const [objective, setObjective] = useState<Objective>('size');
+  const [definition] = comparison.metrics;
+  const [full, setFull] = useState(false);
+  const baseline = accuracyPoints(comparison).find(({ letter }) => letter === 'O');
+  const limit = definition ? gateLimit(baseline?.value, comparison.gate, definition) : null;
+  const scale = accuracyScale(accuracyPoints(comparison), limit, full);
+  const points = definition ? paretoPoints(comparison, objective, definition, scale.domain) : [];
+  const onLine = points.filter(({ dominated, at, y }) => !dominated && at === y).sort((a, b) => a.x - b.x);
+  const offLine = points.filter((point) => !onLine.includes(point));
+  const xName = objective === 'size' ? 'File size' : 'Median latency';
+  const formatX = (x: number) => (objective === 'size' ? formatBytes(x) : formatMs(x));
+  return (
+    <ChartFrame
+      title={`${xName} against ${definition?.title ?? 'accuracy'}`}
+      unit={definition ? betterCorner(definition) : ''}
+      summary={paretoSummary(points, objective)}
+      empty={points.length === 0 ? 'Run to see the trade-off.' : null}
+      tall
+      legend={[
+        { label: 'Frontier: nothing beats it on both', colour: 'var(--accent)' },
+        { label: 'Beaten on both', colour: 'var(--line-strong)' },
+        ...(limit === null ? [] : [{ label: 'Gate', colour: 'var(--bad)', hatched: true }]),
+      ]}
+      control={
+        <span className={styles.controls}>
+          {(scale.clipped || full) && (
+            <button type="button" className={styles.link} onClick={() => setFull(!full)}>
+              {full ? 'Near the gate' : 'Full range'}
+            </button>
+          )}
+          <Segmented
+            label="Horizontal axis"
+            value={objective}
+            options={[
+              { value: 'size', label: 'Size' },
+              { value: 'latency', label: 'Latency' },
+            ]}
+            onChange={setObjective}
+          />
+        </span>
+      }
+    >
+      <ResponsiveContainer width="100%" height="100%">
+        <ScatterChart margin={{ top: 16, right: 24, bottom: 4, left: 8 }} title="Pareto">
+          <CartesianGrid stroke="var(--grid)" />
+          <XAxis
+            type="number"
+            dataKey="x"
+            name={xName}
+            domain={['auto', 'auto']}
+            padding={{ left: 60, right: 60 }}
+            tick={AXIS_TICK}
+            tickFormatter={formatX}
+          />
+          <YAxis
+            type="number"
+            dataKey="at"
+            width={64}
+            domain={[...scale.domain]}
+            allowDataOverflow
+            ticks={niceTicks(scale.domain, 5)}
+            padding={{ top: 18, bottom: 18 }}
+            reversed={definition?.direction === 'lower-is-better'}
+            tick={AXIS_TICK}
+            tickFormatter={(y: number) => (definition ? formatMetric(y, definition) : String(y))}
+          />
+          <Tooltip
+            cursor={false}
+            isAnimationActive={false}
+            content={({ payload }) => {
+              const point = payload?.[0]?.payload as ParetoPoint | undefined;
+              if (!point || !definition) return null;
+              return (
+                <ChartTooltip
+                  title={point.name}
+                  rows={[
+                    [xName, formatX(point.x)],
+                    [definition.short, formatMetric(point.y, definition)],
+                    ['', point.dominated ? 'beaten on both by another variant' : 'on the frontier'],
+                  ]}
+                />
+              );
+            }}
+          />
+          {limit !== null && <ReferenceLine y={limit} stroke="var(--bad)" strokeDasharray="4 3" ifOverflow="hidden" />}
+          <Scatter
+            data={onLine}
+            line={{ stroke: 'var(--accent)', strokeWidth: 2 }}
+            fill="var(--accent)"
+            isAnimationActive={false}
+          >
+            <LabelList
+              content={(props) => <PointLabel {...(props as PointLabelProps)} points={onLine} text={pointLabel} />}
+            />
+          </Scatter>
+          <Scatter data={offLine} fill="var(--line-strong)" fillOpacity={0.45} shape="square" isAnimationActive={false}>
+            <LabelList
+              content={(props) => (
+                <PointLabel
+                  {...(props as PointLabelProps)}
+                  points={offLine}
+                  text={(point) => fadedLabel(point, definition)}
+                />
+              )}
+            />
+          </Scatter>
+        </ScatterChart>
+      </ResponsiveContainer>
+    </ChartFrame>
+  );
+}
+
+interface PointLabelProps {
+  readonly x?: number;
+  readonly y?: number;
+  readonly width?: number;
+  readonly index?: number;
+}
+
+/** One line above the marker; recharts' own label would wrap every word. */
+function PointLabel({
+  x = 0,
+  y = 0,
+  width = 0,
+  index = 0,
+  points,
+  text,
+}: PointLabelProps & { readonly points: readonly ParetoPoint[]; readonly text: (point: ParetoPoint) => string }) {
+  const point = points[index];
+  if (!point) return null;
+  return (
+    <text
+      x={x + width / 2}
+      y={y - 6}
+      textAnchor="middle"
+      className={styles.valueLabel}
+      opacity={point.dominated ? 0.7 : 1}
+    >
+      {text(point)}
+    </text>
+  );
+}
+
+function pointLabel({ letter, name }: ParetoPoint): string {
+  return letter === 'O' ? name : `${letter} ${name}`;
+}
+
+/** Off the axis: the value tells how far. */
+function fadedLabel(point: ParetoPoint, definition: MetricDefinition | undefined): string {
+  const beyond = point.at !== point.y && definition;
+  return beyond ? `${pointLabel(point)}, off the axis: ${formatMetric(point.y, definition)}` : pointLabel(point);
+}
+
+function betterCorner(definition: MetricDefinition): string {
+  return definition.direction === 'lower-is-better' ? 'axis reversed: up and left is better' : 'up and left is better';
+}
+
+export function paretoPoints(
+  comparison: Comparison,
+  objective: Objective,
+  definition: MetricDefinition,
+  [low, high]: readonly [number, number],
+): ParetoPoint[] {
+  const latency = new Map(latencyPoints(comparison).map((point) => [point.id, point.byTarget]));
+  const target = comparison.rows[0]?.cells[0]?.key;
+  const candidates = accuracyPoints(comparison).flatMap((point) => {
+    const facts = comparison.rows.find(({ id }) => id === point.id)?.facts;
+    const x = objective === 'size' ? facts?.fileBytes : latency.get(point.id)?.[target ?? '']?.median;
+    return x === undefined ? [] : [{ ...point, x, y: point.value }];
+  });
+  const kept = new Set(
+    nonDominated(
+      candidates.map(({ x, y }) => [x, y]),
+      ['lower-is-better', definition.direction],
+    ),
+  );
+  return candidates.map(({ id, letter, name, stale, x, y }, index) => ({
+    id,
+    letter,
+    name,
+    stale,
+    x,
+    y,
+    at: Math.min(Math.max(y, low), high),
+    dominated: !kept.has(index),
+  }));
+}

@@ -1,0 +1,33 @@
+import { Dialog } from '@base-ui/react/dialog';
+import { X } from 'lucide-react';
+import type { ReactNode } from 'react';
+import { buttonClass } from './Button.tsx';
+import styles from './controls.module.css';
+
+interface ModalProps {
+  readonly open: boolean;
+  readonly onClose: () => void;
+  readonly title: string;
+  readonly children: ReactNode;
+  /** On a phone: rises from the bottom edge over the full width. */
+  readonly sheet?: boolean;
+}
+
+export function Modal({ open, onClose, title, children, sheet = false }: ModalProps) {
+  return (
+    <Dialog.Root open={open} onOpenChange={(next) => (next ? undefined : onClose())}>
+      <Dialog.Portal>
+        <Dialog.Backdrop className={styles.backdrop} />
+        <Dialog.Popup className={sheet ? `${styles.dialog} ${styles.sheet}` : styles.dialog}>
+          <header className={styles.dialogHead}>
+            <Dialog.Title className={styles.dialogTitle}>{title}</Dialog.Title>
+            <Dialog.Close aria-label="Close" className={buttonClass('quiet', true)}>
+              <X size={18} />
+            </Dialog.Close>
+          </header>
+          <div className={styles.dialogBody}>{children}</div>
+        </Dialog.Popup>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}

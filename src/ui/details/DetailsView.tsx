@@ -1,0 +1,192 @@
+import { StudioError } from '../../core/base/errors/index.ts';
+import type { TargetMeasurement, VariantFacts } from '../../core/study/results.ts';
+import { selectComparison, type TargetCell, type VariantRow } from '../../state/rows.ts';
+import { useStudio } from '../../state/use-studio.ts';
+import { ErrorNote, Note } from '../components/Note.tsx';
+import { formatBytes, formatCount, formatDelta, formatMs, plural } from '../format.ts';
+import styles from './details.module.css';
+
+/** Everything that is known about the selected variant: what each step did, warnings, placement, parity, examples. */
+export function DetailsView() {
+  const { rows } = useStudio(selectComparison);
+  const selectedId = useStudio((state) => state.selectedId);
+  const row = rows.find(({ id }) => id === selectedId) ?? rows[0];
+  if (!row) return null;
+  const nothing = !row.facts && !row.error;
+  return (
+    <section className={styles.view} aria-label={`Details of ${row.name}`}>
+      <h2 className="visually-hidden">Details of {row.name}</h2>
+      {row.state === 'stale' && (
+        <Note level="warning">These figures are of earlier settings. Run again to update them.</Note>
+      )}
+      {nothing && <p>Not run yet. Press Run all (R).</p>}
+      {row.error && <ErrorNote error={row.error} />}
+      {row.facts && <Advisories row={row} />}
+      {row.facts && row.facts.ledger.length > 0 && <StepTable facts={row.facts} />}
+      {row.cells.map(
+        (cell) => cell.measurement && <TargetDetails key={cell.key} cell={cell} measurement={cell.measurement} />,
+      )}
+    </section>
+  );
+}
+
+function Advisories({ row }: { readonly row: VariantRow }) {
+  const advisories = row.facts?.advisories ?? [];
+  if (advisories.length === 0) return null;
+  return (
+    <div className={styles.block}>
+      {advisories.map((advisory) => (
+        <Note key={`${advisory.code}/${advisory.message}`} level={advisory.level}>
+          {advisory.message}
+        </Note>
+      ))}
+    </div>
+  );
+}
+
+function StepTable({ facts }: { readonly facts: VariantFacts }) {
+  return (
+    <div className={styles.block}>
+      <h3>What each step did</h3>
+      <p className={styles.hint}>
+        {formatCount(facts.nodes)} nodes, built in {formatMs(facts.buildMs)}.
+      </p>
+      <div className={styles.scroll}>
+        <table className={styles.table}>
+          <thead>
+            <tr>
+              <th scope="col">Step</th>
+              <th scope="col" className={styles.number}>
+                Changes
+              </th>
+              <th scope="col" className={styles.number}>
+                Nodes
+              </th>
+              <th scope="col" className={styles.number}>
+                File
+              </th>
+              <th scope="col" className={styles.number}>
+                Time
+              </th>
+              <th scope="col">For example</th>
+            </tr>
+          </thead>
+          <tbody>
+            {facts.ledger.map((step) => (
+              <tr key={step.step}>
+                <th scope="row">{step.title}</th>
+                <td className={styles.number}>{formatCount(step.fired)}</td>
+                <td className={styles.number}>
+                  {formatCount(step.nodesBefore)} → {formatCount(step.nodesAfter)}
+                </td>
+                <td className={styles.number}>
+                  {formatBytes(step.fileBytesAfter)}{' '}
+                  {step.fileBytesBefore > 0 && step.fileBytesAfter !== step.fileBytesBefore
+                    ? formatDelta(step.fileBytesAfter / step.fileBytesBefore - 1)
+                    : ''}
+                </td>
+                <td className={styles.number}>{formatMs(step.durationMs)}</td>
+                <td>{exampleOf(step.entries)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </div>
+  );
+}
+
+function exampleOf(entries: VariantFacts['ledger'][number]['entries']): string {
+  const [first] = entries;
+  if (!first) return 'nothing to do';
+  const from = first.from.slice(0, 2).join(', ');
+  return from ? `${first.action}: ${from}` : first.action;
+}
+
+function TargetDetails({ cell, measurement }: { readonly cell: TargetCell; readonly measurement: TargetMeasurement }) {
+  const { placement, parity, optimizers, evaluation, error } = measurement;
+  return (
+    <div className={styles.block}>
+      <h3>{cell.label}</h3>
+      {error && <ErrorNote error={withAdvice(error)} />}
+      {measurement.engine.name && (
+        <p className={styles.hint}>
+          {measurement.engine.name} {measurement.engine.version}
+          {measurement.threads > 0 && `, ${plural(measurement.threads, 'thread')}`}, measured{' '}
+          {new Date(measurement.measuredAt).toLocaleString()}.{' '}
+          {measurement.latency &&
+            `Latency covers copying inputs in, running, and reading outputs back${measurement.latency.interleaved ? '; variants took turns' : ''}.`}
+        </p>
+      )}
+      {cell.verdict && <p>Gate: {cell.verdict.reason}</p>}
+      {parity && (
+        <Note level={parity.verdict === 'match' ? 'info' : parity.verdict === 'drift' ? 'warning' : 'error'}>
+          {parity.verdict === 'match'
+            ? `Same numbers as ${parity.reference}`
+            : `Other numbers than ${parity.reference} from the same file`}
+          : largest absolute error {parity.maxAbsError.toPrecision(2)}, cosine {parity.cosine.toFixed(6)},{' '}
+          {plural(parity.samples, 'sample')}.
+        </Note>
+      )}
+      {placement && <PlacementText placement={placement} />}
+      {optimizers && optimizers.fired.length > 0 && (
+        <p className={styles.hint}>Passes of onnxruntime that fired: {[...new Set(optimizers.fired)].join(', ')}.</p>
+      )}
+      {evaluation?.examples && evaluation.examples.length > 0 && <Examples examples={evaluation.examples} />}
+    </div>
+  );
+}
+
+/** Reports of other versions may carry codes without advice here. */
+function withAdvice(error: NonNullable<TargetMeasurement['error']>) {
+  return { message: error.message, advice: error.advice || new StudioError('internal/unexpected', {}).advice };
+}
+
+function PlacementText({ placement }: { readonly placement: NonNullable<TargetMeasurement['placement']> }) {
+  const parts = placement.providers.map(
+    ({ provider, nodes, opTypes }) => `${plural(nodes, 'node')} on ${provider} (${topOps(opTypes)})`,
+  );
+  return (
+    <>
+      <p className={styles.hint}>
+        Placement: {parts.join('; ')}
+        {placement.copies > 0 && `; ${plural(placement.copies, 'copy', 'copies')} between devices`}.
+      </p>
+      {placement.missingKernels.length > 0 && (
+        <Note level="warning">No kernel there, so these ran on the CPU: {placement.missingKernels.join(', ')}.</Note>
+      )}
+    </>
+  );
+}
+
+function topOps(opTypes: Readonly<Record<string, number>>): string {
+  const sorted = Object.entries(opTypes).sort((a, b) => b[1] - a[1]);
+  const shown = sorted.slice(0, 5).map(([op, count]) => `${count} ${op}`);
+  return sorted.length > 5 ? `${shown.join(', ')}, …` : shown.join(', ');
+}
+
+function Examples({ examples }: { readonly examples: readonly { expected: string; got: string }[] }) {
+  return (
+    <details>
+      <summary>{plural(examples.length, 'example')} of what went wrong</summary>
+      <div className={styles.scroll}>
+        <table className={styles.table}>
+          <thead>
+            <tr>
+              <th scope="col">Expected</th>
+              <th scope="col">Got</th>
+            </tr>
+          </thead>
+          <tbody className={styles.examples}>
+            {examples.map(({ expected, got }) => (
+              <tr key={`${expected}/${got}`}>
+                <td>{expected}</td>
+                <td>{got}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  );
+}

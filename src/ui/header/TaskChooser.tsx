@@ -1,0 +1,136 @@
+import { FlaskConical } from 'lucide-react';
+import type { Sample } from '../../core/study/samples.ts';
+import type { TaskRef } from '../../core/study/schema.ts';
+import { browseFiles } from '../../services/files.ts';
+import { suggestRandomTask } from '../../services/tasks.ts';
+import { openFiles } from '../../state/actions/open.ts';
+import type { LoadedModel } from '../../state/model-slice.ts';
+import { studio } from '../../state/store.ts';
+import { useStudio } from '../../state/use-studio.ts';
+import { Button, buttonClass } from '../components/Button.tsx';
+import controls from '../components/controls.module.css';
+import { Modal } from '../components/Modal.tsx';
+import { plural } from '../format.ts';
+import { Field } from '../recipe/Field.tsx';
+import styles from './header.module.css';
+import { RandomTaskForm } from './RandomTaskForm.tsx';
+
+/** What judges the variants: the sample's own task, random inputs, or the user's arrays. */
+export function TaskChooser() {
+  const task = useStudio((state) => state.history?.present.study.task ?? null);
+  const title = useStudio((state) => state.report?.task.title ?? null);
+  const metric = useStudio((state) => state.report?.task.metrics[0]?.short ?? null);
+  const open = useStudio((state) => state.panel === 'task');
+  const model = useStudio((state) => state.model);
+  const samples = useStudio((state) => state.samples);
+  const { openPanel } = studio.getState();
+  if (!task || !model) return null;
+  const sample = samples?.find(({ id }) => id === model.sampleId);
+  return (
+    <>
+      <button type="button" className={buttonClass('plain', false, styles.chip)} onClick={() => openPanel('task')}>
+        <FlaskConical size={15} aria-hidden />
+        <span>
+          <span className={styles.chipKey}>Task:</span> {taskText(task, title)}
+          {metric && ` (${metric})`}
+        </span>
+      </button>
+      <Modal open={open} onClose={() => openPanel(null)} title="What judges the variants?">
+        <TaskForm task={task} model={model} sample={sample} />
+      </Modal>
+    </>
+  );
+}
+
+export function taskText(task: TaskRef, title: string | null): string {
+  if (task.kind === 'random') return `${plural(task.samples, 'random input')}`;
+  if (task.kind === 'files') return `your data, ${plural(task.names.length, 'file')}`;
+  return title || task.id;
+}
+
+interface TaskFormProps {
+  readonly task: TaskRef;
+  readonly model: LoadedModel;
+  readonly sample: Sample | undefined;
+}
+
+function TaskForm({ task, model, sample }: TaskFormProps) {
+  const { setTask } = studio.getState();
+  const chooseFiles = async () => {
+    const files = await browseFiles();
+    if (files) await openFiles(files);
+  };
+  return (
+    <div className={styles.wide}>
+      {sample && (
+        <section>
+          <TaskRadio
+            checked={task.kind === 'sample-task'}
+            title="The sample’s own task"
+            about="Real data with labels: the metric that people use for such models."
+            onChoose={() => setTask({ kind: 'sample-task', id: sample.task.id, limit: sample.quickSamples })}
+          />
+          {task.kind === 'sample-task' && <SampleLimit task={task} sample={sample} />}
+        </section>
+      )}
+      <section>
+        <TaskRadio
+          checked={task.kind === 'random'}
+          title="Random inputs"
+          about="Seeded. Variants are compared with the original’s outputs: cosine similarity, SQNR, largest error, top-1 agreement."
+          onChoose={() => setTask(suggestRandomTask(model.card.inputs, sample?.dims))}
+        />
+        {task.kind === 'random' && <RandomTaskForm task={task} inputs={model.card.inputs} onChange={setTask} />}
+      </section>
+      <section>
+        <TaskRadio
+          checked={task.kind === 'files'}
+          title="Your own arrays"
+          about="Inputs as .npy (named after the input), .npz (one array an input) or TensorProto .pb; expected outputs too, if you have them."
+          onChoose={() => void chooseFiles()}
+        />
+        <Button onClick={() => void chooseFiles()}>Choose files …</Button>
+        {task.kind === 'files' && <p className={controls.hint}>{task.names.join(', ')}</p>}
+      </section>
+    </div>
+  );
+}
+
+interface TaskRadioProps {
+  readonly checked: boolean;
+  readonly title: string;
+  readonly about: string;
+  readonly onChoose: () => void;
+}
+
+function TaskRadio({ checked, title, about, onChoose }: TaskRadioProps) {
+  return (
+    <label className={styles.choice}>
+      <input type="radio" name="task-kind" checked={checked} onChange={onChoose} />
+      <span>
+        <strong>{title}</strong>
+        <br />
+        <span className={controls.hint}>{about}</span>
+      </span>
+    </label>
+  );
+}
+
+function SampleLimit({ task, sample }: { readonly task: TaskRef & { kind: 'sample-task' }; readonly sample: Sample }) {
+  return (
+    <Field
+      field={{
+        kind: 'number',
+        key: 'limit',
+        title: `Samples to evaluate, of ${sample.evaluationSamples}`,
+        description: 'Fewer are quicker; more narrow the confidence interval.',
+        default: sample.quickSamples,
+        integer: true,
+        min: 1,
+        max: sample.evaluationSamples,
+      }}
+      value={task.limit ?? sample.evaluationSamples}
+      onChange={(limit) => studio.getState().setTask({ ...task, limit: Number(limit) })}
+    />
+  );
+}

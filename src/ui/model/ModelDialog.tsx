@@ -1,0 +1,3 @@
+export function ModelDialog() {
+  return null;
+}

@@ -1,0 +1,110 @@
+import { ChevronRight, Copy } from 'lucide-react';
+import type { ReactNode } from 'react';
+import type { Recipe } from '../../core/recipe/schema.ts';
+import type { StepSection } from '../../core/step/define.ts';
+import { duplicateVariant } from '../../state/actions/variants.ts';
+import { hasStep, stepsOf } from '../../state/recipe-edit.ts';
+import { selectComparison, type VariantRow } from '../../state/rows.ts';
+import { studio } from '../../state/store.ts';
+import { useStudio } from '../../state/use-studio.ts';
+import { Button } from '../components/Button.tsx';
+import { Note } from '../components/Note.tsx';
+import { RuntimeSection } from './RuntimeSection.tsx';
+import styles from './recipe.module.css';
+import { StepRow } from './StepRow.tsx';
+
+const SECTIONS: readonly { readonly id: StepSection; readonly title: string }[] = [
+  { id: 'quantization', title: 'Quantization' },
+  { id: 'fusion', title: 'Fusion' },
+  { id: 'cleanup', title: 'Cleanup' },
+];
+
+/** The recipe of the selected variant as a form, drawn from the schemas of the steps. */
+export function RecipePanel() {
+  const { rows, targets } = useStudio(selectComparison);
+  const selectedId = useStudio((state) => state.selectedId);
+  const row = rows.find(({ id }) => id === selectedId);
+  if (!row) return null;
+  const edit = (change: (recipe: Recipe) => Recipe, tag?: string) => studio.getState().editRecipe(row.id, change, tag);
+  if (row.isBaseline)
+    return (
+      <section className={styles.panel} aria-label="Recipe">
+        <PanelTitle row={row} />
+        <Note
+          level="info"
+          action={
+            <Button onClick={() => duplicateVariant(row.id)}>
+              <Copy size={14} /> Make a variant of it
+            </Button>
+          }
+        >
+          This is the model as it was loaded. The others are compared with it, so it has no settings.
+        </Note>
+      </section>
+    );
+  return (
+    <section className={styles.panel} aria-label="Recipe">
+      <PanelTitle row={row} />
+      {SECTIONS.map(({ id, title }) => {
+        const steps = stepsOf(id);
+        const on = steps.filter((step) => hasStep(row.recipe, step.id)).length;
+        return (
+          <Section key={id} title={title} count={`${on} of ${steps.length} on`} open={id === 'quantization'}>
+            <div className={styles.steps}>
+              {steps.map((definition) => (
+                <StepRow
+                  key={definition.id}
+                  definition={definition}
+                  recipe={row.recipe}
+                  targets={targets}
+                  fired={firedCount(row, definition.id)}
+                  edit={edit}
+                />
+              ))}
+            </div>
+          </Section>
+        );
+      })}
+      <Section title="Runtime" count={`level ${row.recipe.runtime.graphOptimizationLevel}`} open={false}>
+        <RuntimeSection recipe={row.recipe} row={row} edit={edit} />
+      </Section>
+    </section>
+  );
+}
+
+function PanelTitle({ row }: { readonly row: VariantRow }) {
+  return (
+    <h2 className={styles.title}>
+      <span>
+        Recipe of {row.isBaseline ? '' : `${row.letter} `}
+        {row.name}
+      </span>
+      {row.state === 'stale' && <span className={styles.tag}>changed since it was run</span>}
+    </h2>
+  );
+}
+
+function firedCount(row: VariantRow, stepId: string): number | null {
+  if (row.state !== 'fresh') return null;
+  return row.facts?.ledger.find(({ step }) => step === stepId)?.fired ?? null;
+}
+
+interface SectionProps {
+  readonly title: string;
+  readonly count: string;
+  readonly open: boolean;
+  readonly children: ReactNode;
+}
+
+function Section({ title, count, open, children }: SectionProps) {
+  return (
+    <details className={styles.section} open={open}>
+      <summary className={styles.summary}>
+        <ChevronRight size={14} aria-hidden />
+        {title}
+        <span className={styles.count}>{count}</span>
+      </summary>
+      {children}
+    </details>
+  );
+}

@@ -1,0 +1,67 @@
+import { useMemo } from 'react';
+import { formFields } from '../../core/recipe/form.ts';
+import { type Recipe, type RuntimeSettings, runtimeSettingsSchema } from '../../core/recipe/schema.ts';
+import { setRuntime } from '../../state/recipe-edit.ts';
+import type { VariantRow } from '../../state/rows.ts';
+import { Note } from '../components/Note.tsx';
+import { plural } from '../format.ts';
+import { Field } from './Field.tsx';
+import styles from './recipe.module.css';
+
+interface RuntimeSectionProps {
+  readonly recipe: Recipe;
+  readonly row: VariantRow | undefined;
+  readonly edit: (change: (recipe: Recipe) => Recipe, tag?: string) => void;
+}
+
+/** How onnxruntime is set up, and what its optimizer then did. */
+export function RuntimeSection({ recipe, row, edit }: RuntimeSectionProps) {
+  const fields = useMemo(() => formFields(runtimeSettingsSchema), []);
+  const logs = row?.cells.flatMap(({ measurement, label }) =>
+    measurement?.optimizers ? [{ label, log: measurement.optimizers }] : [],
+  );
+  const unknown = [...new Set(logs?.flatMap(({ log }) => log.unknownDisabled) ?? [])];
+  const known = [...new Set(logs?.flatMap(({ log }) => log.known) ?? [])].sort();
+  return (
+    <div className={styles.runtime}>
+      {fields.map((field) => (
+        <Field
+          key={field.key}
+          field={field}
+          value={recipe.runtime[field.key as keyof RuntimeSettings]}
+          onChange={(value) =>
+            edit(
+              (current) => setRuntime(current, field.key as keyof RuntimeSettings, value as never),
+              field.kind === 'string-list' ? `runtime.${field.key}` : undefined,
+            )
+          }
+        />
+      ))}
+      {unknown.length > 0 && (
+        <Note
+          level="warning"
+          advice="Check the spelling, level suffix included (GeluFusionL2). Names that exist are listed below."
+        >
+          {unknown.length === 1
+            ? 'This name is no optimizer and did nothing'
+            : 'These names are no optimizers and did nothing'}
+          : {unknown.join(', ')}
+        </Note>
+      )}
+      {logs?.map(({ label, log }) => (
+        <p key={label} className={styles.fired}>
+          <strong>{label}:</strong>{' '}
+          {log.fired.length === 0
+            ? 'no pass changed the graph'
+            : `passes that fired: ${[...new Set(log.fired)].join(', ')}`}
+        </p>
+      ))}
+      {known.length > 0 && (
+        <details className={styles.fired}>
+          <summary>{plural(known.length, 'optimizer name')} that can be switched off</summary>
+          {known.join(', ')}
+        </details>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,139 @@
+import { FolderOpen, Play, Upload } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import type { Sample } from '../../core/study/samples.ts';
+import { openSample, openUrl, requireSamples } from '../../state/actions/open.ts';
+import { chooseFiles, chooseFolder } from '../../state/actions/start.ts';
+import { studio } from '../../state/store.ts';
+import { useStudio } from '../../state/use-studio.ts';
+import { Button } from '../components/Button.tsx';
+import controls from '../components/controls.module.css';
+import { ErrorNote, Note } from '../components/Note.tsx';
+import { formatBytes, plural } from '../format.ts';
+import styles from './start.module.css';
+
+/** The empty state: five ways in, and one click that shows everything. */
+export function StartPage() {
+  const openError = useStudio((state) => state.openError);
+  const pending = useStudio((state) => state.pendingStudy);
+  return (
+    <main className={styles.page}>
+      <div className={styles.inner}>
+        <div className={styles.lead}>
+          <h2>See what quantization and fusion really cost, on your model and your data.</h2>
+          <p>
+            Drop an ONNX model, toggle settings, and compare memory, latency and accuracy of every variant, measured
+            here in this tab. The model never leaves your device.
+          </p>
+        </div>
+        {openError && <ErrorNote error={openError} />}
+        {pending && (
+          <Note level="info" advice="Open it, and the variants of the link are there to run.">
+            This link holds {plural(pending.variants.length, 'variant')} for a model that is not in it
+            {pending.model.kind === 'file' && `: ${pending.model.name}, ${formatBytes(pending.model.byteLength)}`}
+            {pending.model.kind === 'url' && `: ${pending.model.url}`}.
+          </Note>
+        )}
+        <OpenRow suggested={pending?.model.kind === 'url' ? pending.model.url : ''} />
+        <Gallery />
+      </div>
+    </main>
+  );
+}
+
+function OpenRow({ suggested }: { readonly suggested: string }) {
+  const [url, setUrl] = useState(suggested);
+  const busy = useStudio((state) => state.opening !== null);
+  return (
+    <section className={styles.drop} aria-label="Open a model">
+      <p>
+        <strong>Drop a model anywhere</strong>, alone or with its data files, or paste it.
+        <br />
+        <span className={controls.hint}>.onnx, a folder, a recipe or a report</span>
+      </p>
+      <Button disabled={busy} onClick={() => void chooseFiles()}>
+        <Upload size={15} aria-hidden /> Browse …
+      </Button>
+      <Button disabled={busy} onClick={() => void chooseFolder()}>
+        <FolderOpen size={15} aria-hidden /> Folder …
+      </Button>
+      <form
+        className={styles.url}
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (url.trim()) void openUrl(url.trim());
+        }}
+      >
+        <input
+          className={controls.input}
+          type="url"
+          inputMode="url"
+          placeholder="https://…/model.onnx"
+          aria-label="Address of a model"
+          value={url}
+          onChange={(event) => setUrl(event.target.value)}
+        />
+        <Button type="submit" disabled={busy || url.trim() === ''}>
+          Fetch
+        </Button>
+      </form>
+    </section>
+  );
+}
+
+function Gallery() {
+  const samples = useStudio((state) => state.samples);
+  const error = useStudio((state) => state.samplesError);
+  useEffect(() => {
+    // The error is in the store; nothing more to do here.
+    requireSamples().catch(() => {});
+  }, []);
+  return (
+    <section className={styles.section} aria-label="Samples">
+      <h3>Or see it at work: one click loads the model, makes variants and runs them</h3>
+      {error && (
+        <ErrorNote
+          error={error}
+          action={
+            <Button
+              onClick={() => {
+                studio.setState({ samplesError: null });
+                requireSamples().catch(() => {});
+              }}
+            >
+              Try again
+            </Button>
+          }
+        />
+      )}
+      <div className={styles.samples}>
+        {samples?.map((sample) => (
+          <SampleButton key={sample.id} sample={sample} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function SampleButton({ sample }: { readonly sample: Sample }) {
+  const busy = useStudio((state) => state.opening !== null);
+  return (
+    <button
+      type="button"
+      className={styles.sample}
+      data-sample={sample.id}
+      disabled={busy}
+      onClick={() => void openSample(sample)}
+    >
+      <span className={styles.sampleTitle}>
+        {sample.title}
+        <Play size={15} aria-hidden />
+      </span>
+      <span className={styles.story}>{sample.story}</span>
+      <span className={styles.meta}>
+        <span>{formatBytes(sample.modelBytes)}</span>
+        <span>{plural(sample.evaluationSamples, 'sample')} to judge it</span>
+        <span>{sample.licence}</span>
+      </span>
+    </button>
+  );
+}

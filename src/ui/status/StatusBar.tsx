@@ -1,0 +1,109 @@
+import { CircleAlert, HardDrive } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import type { Progress } from '../../core/base/progress.ts';
+import { cancelJob } from '../../state/actions/jobs.ts';
+import { useStudio } from '../../state/use-studio.ts';
+import { Button } from '../components/Button.tsx';
+import { Tip } from '../components/Tip.tsx';
+import { formatBytes, formatCount, formatElapsed } from '../format.ts';
+import { CapabilityButton } from './CapabilityPanel.tsx';
+import styles from './status.module.css';
+
+/** The bottom line: what runs, how far it is, and what this browser can do. */
+export function StatusBar() {
+  const job = useStudio((state) => state.job);
+  const opening = useStudio((state) => state.opening);
+  const runError = useStudio((state) => state.runError);
+  const notice = useStudio((state) => state.storageNotice);
+  const active = job ?? opening;
+  return (
+    <footer className={styles.bar}>
+      {active ? (
+        <JobLine
+          progress={active.progress}
+          startedAt={active.startedAt}
+          fallback={opening ? `Opening ${opening.name}` : 'Starting'}
+          cancelling={job?.cancelling ?? false}
+        />
+      ) : (
+        <p className={styles.stage}>
+          {runError ? (
+            <>
+              <CircleAlert size={14} aria-label="Error" style={{ verticalAlign: '-2px' }} /> {runError.message}{' '}
+              <span className={styles.elapsed}>{runError.advice}</span>
+            </>
+          ) : (
+            'Your model never leaves this device.'
+          )}
+        </p>
+      )}
+      {notice && (
+        <Tip text={notice}>
+          <Button look="quiet" aria-label={`Storage: ${notice}`}>
+            <HardDrive size={14} /> Not saved
+          </Button>
+        </Tip>
+      )}
+      <CapabilityButton />
+    </footer>
+  );
+}
+
+interface JobLineProps {
+  readonly progress: Progress | null;
+  readonly startedAt: number;
+  readonly fallback: string;
+  readonly cancelling: boolean;
+}
+
+function JobLine({ progress, startedAt, fallback, cancelling }: JobLineProps) {
+  const elapsed = useElapsed(startedAt);
+  const share = progressShare(progress);
+  const stage = cancelling ? 'Cancelling' : (progress?.stage ?? fallback);
+  return (
+    <div className={styles.job}>
+      <span className={styles.stage} title={stage}>
+        {stage} {progress && <span className={styles.elapsed}>{progressCount(progress)}</span>}
+      </span>
+      <div
+        className={styles.track}
+        role="progressbar"
+        aria-label={stage}
+        aria-valuemin={0}
+        aria-valuemax={100}
+        {...(share === null ? {} : { 'aria-valuenow': Math.round(share * 100) })}
+      >
+        <div
+          className={share === null ? `${styles.fill} ${styles.indeterminate}` : styles.fill}
+          style={share === null ? undefined : { transform: `scaleX(${share})` }}
+        />
+      </div>
+      <span className={styles.elapsed}>{formatElapsed(elapsed)}</span>
+      <Button onClick={cancelJob} disabled={cancelling}>
+        Cancel
+      </Button>
+    </div>
+  );
+}
+
+export function progressShare(progress: Progress | null): number | null {
+  if (!progress || progress.total === null || progress.total <= 0) return null;
+  return Math.min(1, Math.max(0, progress.done / progress.total));
+}
+
+/** "120 of 200 samples", "3.1 MB of 10.8 MB". */
+export function progressCount({ done, total, unit }: Progress): string {
+  const format = unit === 'bytes' ? formatBytes : formatCount;
+  const word = unit === 'bytes' ? '' : ` ${unit}`;
+  if (total === null) return done > 0 ? `${format(done)}${word}` : '';
+  return `${format(done)} of ${format(total)}${word}`;
+}
+
+function useElapsed(startedAt: number): number {
+  const [now, setNow] = useState(() => performance.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(performance.now()), 500);
+    return () => clearInterval(timer);
+  }, []);
+  return Math.max(0, now - startedAt);
+}

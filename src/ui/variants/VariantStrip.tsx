@@ -1,0 +1,53 @@
+import { Plus } from 'lucide-react';
+import { presets } from '../../core/recipe/presets.ts';
+import { MAX_VARIANTS } from '../../core/study/schema.ts';
+import { addVariant } from '../../state/actions/variants.ts';
+import { selectComparison } from '../../state/rows.ts';
+import { useStudio } from '../../state/use-studio.ts';
+import { ActionMenu } from '../components/ActionMenu.tsx';
+import { buttonClass } from '../components/Button.tsx';
+import { VariantCard } from './VariantCard.tsx';
+import styles from './variants.module.css';
+
+export function VariantStrip() {
+  const { rows, metrics } = useStudio(selectComparison);
+  const selectedId = useStudio((state) => state.selectedId);
+  const [baseline] = rows;
+  if (!baseline) return null;
+  const full = rows.length >= MAX_VARIANTS;
+  return (
+    <section className={styles.strip} aria-label="Variants">
+      {rows.map((row) => (
+        <VariantCard
+          key={row.id}
+          row={row}
+          baseline={baseline}
+          metric={metrics[0]}
+          count={rows.length}
+          selected={row.id === selectedId}
+          full={full}
+        />
+      ))}
+      {!full && <AddVariant />}
+    </section>
+  );
+}
+
+function AddVariant() {
+  return (
+    <ActionMenu
+      heading="Add a variant from a preset"
+      trigger={
+        <button type="button" className={buttonClass('plain', false, styles.add)}>
+          <Plus size={16} /> Variant
+        </button>
+      }
+      actions={presets.map(({ id, title, description, recipe }) => ({
+        key: id,
+        label: title,
+        hint: description,
+        run: () => void addVariant(recipe),
+      }))}
+    />
+  );
+}
