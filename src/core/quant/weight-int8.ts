@@ -186,7 +186,6 @@ export const step = defineStep({
     'Stores weights of any layer in 8 bits, a quarter of the bytes, and computes as before: nearly no loss, and by default no change in speed.',
   section: 'quantization',
   order: 330,
-  exclusiveGroup: 'weights',
   params,
   precision: 'lossy',
   needs: {},

@@ -45,13 +45,13 @@ export const presets: readonly Preset[] = [
     'int8-dynamic',
     'INT8 dynamic, per channel',
     'Weights in 8 bits with a scale for each output channel, activations quantized while it runs. The usual choice for WASM and CPU.',
-    [...simplifySteps, step('dynamic-int8', { granularity: 'per-channel' })],
+    [...simplifySteps, step('dynamic-int8', { granularity: 'channel' })],
   ),
   preset(
     'int8-dynamic-per-tensor',
     'INT8 dynamic, per tensor',
     'Weights in 8 bits with one scale for each tensor: the reference tools’ default, which breaks models whose channels differ widely.',
-    [...simplifySteps, step('dynamic-int8', { granularity: 'per-tensor' })],
+    [...simplifySteps, step('dynamic-int8', { granularity: 'tensor' })],
   ),
   preset(
     'int8-weights',
