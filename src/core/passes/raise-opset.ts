@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { defineStep, runsEverywhere } from '../step/define.ts';
+import { NEWEST_TARGET, raiseOpset } from './support/raise-opset.ts';
+import { opsetOf } from './support/scopes.ts';
+
+const params = z.object({
+  target: z.number().int().min(7).max(NEWEST_TARGET).default(NEWEST_TARGET).meta({
+    title: 'Opset',
+    description: 'Version of ai.onnx to raise the model to. A model that is there already is left as it is.',
+  }),
+});
+
+/** All or nothing: where one operator would change its meaning, the model stays at its opset and the reason is noted. */
+export const step = defineStep({
+  id: 'raise-opset',
+  title: 'Raise the opset',
+  summary: 'Rewrites an old model for a newer version of the operator set, which later steps may need.',
+  section: 'cleanup',
+  order: 115,
+  params,
+  precision: 'exact',
+  needs: {},
+  source: 'ONNX operator changelog, versions 1 to 17 (ONNX 1.12)',
+  runsOn: () => runsEverywhere,
+  run: async (ctx, { target }) => {
+    const refusal = await raiseOpset(ctx, target);
+    if (refusal === undefined) return;
+    const opset = opsetOf(ctx.model.opsetImports);
+    ctx.advise({
+      level: 'warning',
+      code: 'raise-opset/refused',
+      message: `The model stays at opset ${opset} instead of ${target}: ${refusal}.`,
+    });
+  },
+});
