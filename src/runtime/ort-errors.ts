@@ -35,7 +35,7 @@ const rules: readonly Rule[] = [
     data: (_match, { target }) => ({ target, reason: 'the GPU has no 16-bit floats in shaders (shader-f16)' }),
   },
   {
-    pattern: /exceeds? the (?:max \w+ )?limit|maxStorageBuffer|max_?storage_?buffer|larger than the maximum/i,
+    pattern: /exceeds the max(?:imum)? [\w ]*(?:limit|size)|larger than the maximum [\w ]*size/i,
     code: 'runtime/unsupported-by-device',
     data: withReason,
   },

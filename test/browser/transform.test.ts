@@ -199,6 +199,32 @@ describe('a session outlives', () => {
   });
 });
 
+test('the executor outlives models that fail, and its worker', async () => {
+  const result = await site.page.evaluate(async () => {
+    const executor = harness.workerExecutor();
+    executor.use(harness.pageAssetBase());
+    const model = new Uint8Array(await (await fetch('gelu.onnx')).arrayBuffer());
+    const x = { dtype: 'float32' as const, dims: [4], data: new Uint8Array(Float32Array.of(-1, 0, 1, 2).buffer) };
+    const run = async () => [
+      ...new Float32Array((await executor.run(model, new Map([['x', x]]))).get('y')!.data.slice().buffer),
+    ];
+    const first = await run();
+    const refused = await codeOf(executor.run(new Uint8Array(10).fill(255), new Map()));
+    const second = await run();
+    const dying = codeOf(executor.run(model, new Map([['x', x]])));
+    startedWorkers.at(-1)!.terminate();
+    const died = await dying;
+    return { first, refused, second, died, third: await run() };
+  });
+  // Gelu(x) = x/2 (1 + erf(x / sqrt 2)): values of Abramowitz and Stegun's table 7.1.
+  for (const values of [result.first, result.second, result.third]) {
+    [-0.15866, 0, 0.84134, 1.9545].forEach((expected, at) => {
+      expect(values[at]).toBeCloseTo(expected, 4);
+    });
+  }
+  expect(result).toMatchObject({ refused: 'runtime/model-rejected', died: 'worker/crashed' });
+});
+
 describe('scratch files', () => {
   test('take what passes 64 MiB, and go with the folder', async () => {
     const result = await site.page.evaluate(async () => {

@@ -10,6 +10,7 @@ import { claimScratchFolder } from '../../../src/services/worker/scratch-folder.
 import { spawnInfer, spawnInferClient } from '../../../src/services/worker/spawn-infer.ts';
 import { spawnTransform } from '../../../src/services/worker/spawn-transform.ts';
 import { TransformSession } from '../../../src/services/worker/transform-session.ts';
+import { workerExecutor } from '../../../src/services/worker/worker-executor.ts';
 
 const harness = {
   client,
@@ -21,6 +22,7 @@ const harness = {
   TransformSession,
   createBrowserHost,
   claimScratchFolder,
+  workerExecutor,
   spawnProbe: () => new Worker(new URL('./probe-worker.ts', import.meta.url), { type: 'module', name: 'probe' }),
 };
 

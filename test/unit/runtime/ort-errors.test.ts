@@ -65,6 +65,14 @@ const collected: readonly [message: string, code: string, data: object][] = [
     'runtime/unsupported-by-device',
     {},
   ],
+  [
+    'failed to call OrtRun(). ERROR_CODE: 1, ERROR_MESSAGE: WebGPU validation failed. Buffer size (1200000000) exceeds the max buffer size limit (1073741824).\n - While calling [Device].CreateBuffer([BufferDescriptor]).',
+    'runtime/unsupported-by-device',
+    {
+      reason:
+        'WebGPU validation failed. Buffer size (1200000000) exceeds the max buffer size limit (1073741824). - While calling [Device].CreateBuffer([BufferDescriptor])',
+    },
+  ],
   ['WebGPU is not supported in current environment', 'runtime/unavailable', {}],
   [
     "failed to call OrtRun(). ERROR_CODE: 2, ERROR_MESSAGE: Non-zero status code returned while running Gather node. Name:'' Status Message: indices element out of data bounds, idx=7 must be within the inclusive range [-2,1]",
