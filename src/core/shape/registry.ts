@@ -1,6 +1,6 @@
 /** Which function infers which operator. One file of `ops/` per family; a new operator is one entry there. */
 import type { InferFn, ValueFn } from './context.ts';
-import { attentionOps } from './ops/attention.ts';
+import { attentionOps, previewOps } from './ops/attention.ts';
 import { contribAttention } from './ops/contrib/attention.ts';
 import { contribFused } from './ops/contrib/fused.ts';
 import { contribQuantized } from './ops/contrib/quantized.ts';
@@ -46,6 +46,7 @@ const domains: Readonly<Record<string, ReadonlyMap<string, InferFn>>> = {
   ),
   'com.microsoft': new Map(Object.entries({ ...contribFused, ...contribAttention, ...contribQuantized })),
   'ai.onnx.ml': new Map(Object.entries(mlOps)),
+  'ai.onnx.preview': new Map(Object.entries(previewOps)),
   'ai.onnx.preview.training': new Map(Object.entries(trainingOps)),
 };
 

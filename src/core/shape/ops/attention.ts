@@ -26,4 +26,34 @@ const attention: InferFn = (c) => {
   c.set(3, dtype, [batch, heads, length, total]);
 };
 
-export const attentionOps: Record<string, InferFn> = { Attention: attention, RotaryEmbedding: sameAsInput };
+/**
+ * Query, key, value [batch, seq, heads*size]; the recurrent state is [batch, kv heads, key size, value size]
+ * (opset 27).
+ */
+const linearAttention: InferFn = (c) => {
+  const q = c.shape(0);
+  const heads = c.int('q_num_heads') ?? null;
+  const kvHeads = c.int('kv_num_heads') ?? null;
+  const keySize = floorDiv(c.shape(1)?.[2] ?? null, kvHeads);
+  const valueSize = floorDiv(c.shape(2)?.[2] ?? null, kvHeads);
+  const batch = q?.[0] ?? null;
+  c.set(0, c.dtype(0), [batch, q?.[1] ?? null, mul(heads, valueSize)]);
+  c.set(1, c.dtype(3) ?? c.dtype(0), [batch, kvHeads, keySize, valueSize]);
+};
+
+/** Input [batch, channels, length], weights [channels, 1, k]; the state keeps k - 1 positions (opset 27). */
+const causalConvWithState: InferFn = (c) => {
+  const x = c.shape(0);
+  c.set(0, c.dtype(0), x ?? [null, null, null]);
+  c.set(1, c.dtype(0), [x?.[0] ?? null, x?.[1] ?? null, add(c.shape(1)?.[2] ?? null, -1)]);
+};
+
+export const attentionOps: Record<string, InferFn> = {
+  Attention: attention,
+  RotaryEmbedding: sameAsInput,
+  LinearAttention: linearAttention,
+  CausalConvWithState: causalConvWithState,
+};
+
+/** Domain ai.onnx.preview. */
+export const previewOps: Record<string, InferFn> = { FlexAttention: attention };

@@ -19,7 +19,7 @@ export const broadcastOps = [
 ] as const;
 
 export const comparisonOps = [
-  ...['And', 'Or', 'Xor', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'StringEqual'],
+  ...['And', 'Or', 'Xor', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual'],
 ] as const;
 
 export function broadcastInputs(c: InferContext, first = 0, count = c.inputCount - first): Shape | undefined {
@@ -79,7 +79,9 @@ export const elementwise: Record<string, InferFn> = {
   Where: where,
   Cast: cast,
   CastLike: castLike,
-  BitCast: (c) => c.set(0, c.dtypeAttribute('to'), undefined),
+  BitCast: (c) => c.set(0, c.dtypeAttribute('to'), c.shape(0)),
+  SwiGLU: broadcastLike,
+  StringConcat: broadcastLike,
   Dropout: dropout,
   ImageScaler: sameAsInput,
   Scale: sameAsInput,

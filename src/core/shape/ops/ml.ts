@@ -43,6 +43,8 @@ const oneHotEncoder: InferFn = (c) => {
   c.set(0, 'float32', shape && [...shape, count]);
 };
 
+const treeEnsemble: InferFn = (c) => c.set(0, c.dtype(0), [c.shape(0)?.[0] ?? null, c.int('n_targets', 1)]);
+
 export const mlOps: Record<string, InferFn> = {
   ArrayFeatureExtractor: arrayFeatureExtractor,
   Binarizer: same,
@@ -55,6 +57,7 @@ export const mlOps: Record<string, InferFn> = {
   SVMClassifier: classifier,
   SVMRegressor: regressor,
   Scaler: floatLike,
+  TreeEnsemble: treeEnsemble,
   TreeEnsembleClassifier: classifier,
   TreeEnsembleRegressor: regressor,
 };

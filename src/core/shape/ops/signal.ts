@@ -1,31 +1,37 @@
 /** DFT and STFT. */
-import type { InferFn } from '../context.ts';
-import { add, floorDiv, type Sym, sub } from '../symbolic.ts';
+import type { InferContext, InferFn } from '../context.ts';
+import { add, floorDiv, mul, type Sym, sub } from '../symbolic.ts';
 import { axisOf } from './helpers.ts';
 
 /** Input [..., signal axis, ..., 1 or 2]; opset 20 moved `axis` to an input with default -2. */
 const dft: InferFn = (c) => {
   const shape = c.shape(0);
-  const given = c.opset < 20 ? c.int('axis', 1) : c.has(2) ? c.scalar(2) : -2;
-  const axis = shape && typeof given === 'number' ? axisOf(given, shape.length) : undefined;
-  if (axis === undefined)
-    return c.set(
-      0,
-      c.dtype(0),
-      shape?.map(() => null),
-    );
-  const length: Sym = c.has(1) ? (c.scalar(1) ?? null) : shape![axis]!;
+  if (!shape) return c.set(0, c.dtype(0), undefined);
   const isOneSided = c.int('onesided', 0) === 1;
   const isInverse = c.int('inverse', 0) === 1;
-  const size = isOneSided && !isInverse ? add(floorDiv(length, 2), 1) : length;
   // One-sided inverse transforms give real numbers (opset 20 text).
   const parts = isOneSided && isInverse ? 1 : 2;
+  const given = c.opset < 20 ? c.int('axis', 1) : c.has(2) ? c.scalar(2) : -2;
+  const axis = typeof given === 'number' ? axisOf(given, shape.length) : undefined;
+  const sizeAt = (at: number): Sym => {
+    const keeps = !c.has(1) && !isOneSided;
+    if (keeps || (axis !== undefined && at !== axis)) return shape[at]!;
+    return axis === undefined ? null : transformedSize(c, shape[axis]!, isOneSided, isInverse);
+  };
   c.set(
     0,
     c.dtype(0),
-    shape!.map((dim, at) => (at === axis ? size : at === shape!.length - 1 ? parts : dim)),
+    shape.map((_, at) => (at === shape.length - 1 ? parts : sizeAt(at))),
   );
 };
+
+/** One-sided: half of the spectrum goes out, or comes in. */
+function transformedSize(c: InferContext, size: Sym, isOneSided: boolean, isInverse: boolean): Sym {
+  const length = c.has(1) ? (c.scalar(1) ?? null) : undefined;
+  if (!isOneSided) return length === undefined ? size : length;
+  if (isInverse) return length === undefined ? mul(sub(size, 1), 2) : length;
+  return add(floorDiv(length === undefined ? size : length, 2), 1);
+}
 
 /** Signal [batch, length, 1 or 2], frame step, window, frame length -> [batch, frames, bins, 2]. */
 const stft: InferFn = (c) => {

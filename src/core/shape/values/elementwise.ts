@@ -7,6 +7,7 @@ import {
   add,
   floor,
   floorDiv,
+  floorMod,
   isAtLeast,
   isDistinct,
   isExactInFloat32,
@@ -58,10 +59,11 @@ function divide(a: Sym, b: Sym, dtype: DType | undefined): Sym {
   return isAtLeast(a, 0) && isAtLeast(b, 0) ? floorDiv(a, b) : null;
 }
 
-/** fmod=0: the sign of the divisor. */
-function modulo(a: Sym, b: Sym): Sym {
+/** The sign of the divisor, or with `fmod` (the only form for floats) that of the dividend, as in C and here. */
+function modulo(a: Sym, b: Sym, isFmod: boolean): Sym {
   if (b === 0) return null;
-  return sub(a, mul(b, floorDiv(a, b)));
+  if (!isFmod || (isAtLeast(a, 0) && isAtLeast(b, 0) && typeof a !== 'number')) return floorMod(a, b);
+  return typeof a === 'number' && typeof b === 'number' ? a % b : null;
 }
 
 const truth = (value: boolean): number => (value ? 1 : 0);
@@ -84,7 +86,6 @@ const binary: Record<string, Binary> = {
   Sub: sub,
   Mul: mul,
   Div: divide,
-  Mod: modulo,
   Max: max,
   Min: min,
   Sum: add,
@@ -257,6 +258,10 @@ export const elementValues: Record<string, ValueFn> = {
   ...Object.fromEntries(Object.entries(binary).map(([op, compute]) => [op, binaryValues(compute)])),
   ...Object.fromEntries(Object.entries(unary).map(([op, compute]) => [op, unaryValues(compute)])),
   ...Object.fromEntries(Object.entries(reducers).map(([op, compute]) => [op, reduceAll(compute)])),
+  Mod: elementwise(
+    () => 2,
+    ([a, b], c) => modulo(a!, b!, c.int('fmod', 0) === 1),
+  ),
   Where: where,
   Cast: cast,
   CastLike: cast,

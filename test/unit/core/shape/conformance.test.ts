@@ -1,6 +1,7 @@
 /**
- * Every official ONNX test case (1072, opsets 1 to 17) with the declared types of its outputs removed: what inference finds
- * must agree with the outputs that the case really has, and must be at least what onnx.shape_inference finds.
+ * Every official ONNX test case (opsets 1 to 17 by onnx 1.12, to 28 by onnx 1.23) with the declared types of its outputs
+ * removed: what inference finds must agree with the outputs that the case really has, and must be at least what
+ * onnx.shape_inference of that version finds.
  */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -15,37 +16,51 @@ import type { InferOptions, ShapeTable, ValueFacts } from '../../../../src/core/
 interface Case {
   name: string;
   model: string;
-  /** Real outputs: [dtype number, dims], null for sequences and optionals. */
-  outputs: Record<string, [number, number[]] | null>;
+  /** Real outputs: [dtype number, dims, elements of small ones]; null for sequences and optionals. */
+  outputs: Record<string, [number, number[], number[] | null] | null>;
   inputShapes: Record<string, number[]>;
   inputValues: Record<string, number[]>;
   /** onnx.shape_inference 1.12 with data propagation: [dtype number, dims or null]. */
   onnx: Record<string, [number, Dim[] | null]> | null;
 }
 
-const path = new URL('../../../fixtures/shape/onnx-cases.json.gz', import.meta.url);
-const cases = JSON.parse(gunzipSync(readFileSync(path)).toString()) as Case[];
-const models = new Map<string, Model>();
+interface Suite {
+  onnx: string;
+  /** Cases whose outputs are known whole from the shapes of the inputs; and from small inputs' elements as well. */
+  complete: { fromShapes: number; fromValues: number };
+  /** Outputs whose very elements are computed, from the elements of small inputs. */
+  elements: number;
+}
 
-beforeAll(async () => {
-  for (const { name, model } of cases) {
-    const read = await readModel(memorySource(name, new Uint8Array(Buffer.from(model, 'base64'))));
-    for (const output of read.graph.outputs) delete output.type;
-    read.graph.valueInfo.clear();
-    models.set(name, read);
-  }
-});
+const suites: Suite[] = [
+  { onnx: '1.12', complete: { fromShapes: 931, fromValues: 1043 }, elements: 128 },
+  { onnx: '1.23', complete: { fromShapes: 1574, fromValues: 1859 }, elements: 154 },
+];
+
+function casesOf({ onnx }: Suite): Case[] {
+  const path = new URL(`../../../fixtures/shape/onnx-${onnx}-cases.json.gz`, import.meta.url);
+  return JSON.parse(gunzipSync(readFileSync(path)).toString()) as Case[];
+}
+
+async function readCase({ name, model }: Case): Promise<Model> {
+  const read = await readModel(memorySource(name, new Uint8Array(Buffer.from(model, 'base64'))));
+  for (const output of read.graph.outputs) delete output.type;
+  read.graph.valueInfo.clear();
+  return read;
+}
 
 interface Outcome {
   complete: string[];
+  /** Outputs whose elements inference computed, and got right. */
+  elements: number;
   wrong: string[];
 }
 
 /** Compares the outputs of every case with the real ones. */
-function check(optionsOf: (test: Case) => InferOptions): Outcome {
-  const outcome: Outcome = { complete: [], wrong: [] };
-  for (const test of cases) {
-    const table = inferShapes(models.get(test.name)!, optionsOf(test));
+function check(cases: readonly Case[], models: readonly Model[], optionsOf: (test: Case) => InferOptions): Outcome {
+  const outcome: Outcome = { complete: [], elements: 0, wrong: [] };
+  for (const [index, test] of cases.entries()) {
+    const table = inferShapes(models[index]!, optionsOf(test));
     let isComplete = true;
     for (const [value, real] of Object.entries(test.outputs)) {
       if (!real) continue;
@@ -54,13 +69,31 @@ function check(optionsOf: (test: Case) => InferOptions): Outcome {
       isComplete &&= facts?.dtype && dims?.every((dim) => typeof dim === 'number');
       const problem = contradiction(facts, real);
       if (problem) outcome.wrong.push(`${test.name} ${value}: ${problem}`);
+      const elements = table.constants.get(value);
+      if (!elements || !real[2]) continue;
+      outcome.elements += 1;
+      if (!elementsAgree(elements, real[2]))
+        outcome.wrong.push(`${test.name} ${value}: elements ${elements}, really ${real[2]}`);
     }
     if (isComplete) outcome.complete.push(test.name);
   }
   return outcome;
 }
 
-function contradiction(facts: ValueFacts | undefined, [dtype, dims]: [number, readonly number[]]): string | undefined {
+/** Exact for integers; float32 arithmetic may differ in the last place. */
+function elementsAgree(found: readonly Dim[], real: readonly number[]): boolean {
+  return (
+    found.length === real.length &&
+    found.every(
+      (element, at) => typeof element !== 'number' || Math.abs(element - real[at]!) <= 1e-6 * Math.abs(real[at]!),
+    )
+  );
+}
+
+function contradiction(
+  facts: ValueFacts | undefined,
+  [dtype, dims]: readonly [number, readonly number[], ...unknown[]],
+): string | undefined {
   if (facts?.dtype && facts.dtype !== dtypeFromOnnx(dtype)) return `${facts.dtype}, really ${dtypeFromOnnx(dtype)}`;
   const shape = facts?.shape;
   if (!shape) return undefined;
@@ -86,24 +119,34 @@ function missing(table: ShapeTable, reference: NonNullable<Case['onnx']>): strin
   return gaps;
 }
 
-describe('official test cases', () => {
-  it('agree with the real outputs, and nearly all are inferred whole from input shapes', () => {
-    const { complete, wrong } = check(() => ({}));
-    expect(wrong).toEqual([]);
-    expect(complete.length).toBeGreaterThanOrEqual(931);
+describe.each(suites)('official test cases of onnx $onnx', (suite) => {
+  const cases = casesOf(suite);
+  let models: Model[] = [];
+  beforeAll(async () => {
+    models = await Promise.all(cases.map(readCase));
   });
 
-  it('agree with the real outputs when small inputs are given by value', () => {
-    const { complete, wrong } = check(({ inputShapes, inputValues }) => ({ inputShapes, inputValues }));
+  it('agree with the real outputs, given the shapes of the inputs', () => {
+    const { complete, wrong } = check(cases, models, () => ({}));
     expect(wrong).toEqual([]);
-    expect(complete.length).toBeGreaterThanOrEqual(1043);
+    expect(complete.length).toBeGreaterThanOrEqual(suite.complete.fromShapes);
+  });
+
+  it('agree with the real outputs, given the elements of small inputs too', () => {
+    const { complete, elements, wrong } = check(cases, models, ({ inputShapes, inputValues }) => ({
+      inputShapes,
+      inputValues,
+    }));
+    expect(wrong).toEqual([]);
+    expect(complete.length).toBeGreaterThanOrEqual(suite.complete.fromValues);
+    expect(elements).toBeGreaterThanOrEqual(suite.elements);
   });
 
   it('are known at least as well as onnx.shape_inference knows them', () => {
     const gaps: string[] = [];
-    for (const test of cases)
+    for (const [index, test] of cases.entries())
       if (test.onnx)
-        for (const gap of missing(inferShapes(models.get(test.name)!), test.onnx)) gaps.push(`${test.name} ${gap}`);
+        for (const gap of missing(inferShapes(models[index]!), test.onnx)) gaps.push(`${test.name} ${gap}`);
     expect(gaps).toEqual([]);
   });
 });
