@@ -111,6 +111,7 @@ function messageOf(error: unknown): string {
 export function reasonOf(message: string): string {
   return withoutSignatures(message)
     .replace(/^(?:Can't create a session|failed to call OrtRun\(\))\.\s*/, '')
+    .replace(/^no available backend found\. ERR: (?:\[\w+\] (?:\w*Error: )?)?/, '')
     .replace(/ERROR_CODE: \d+, ERROR_MESSAGE: /, '')
     .replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /, '')
     .replace(/\s+/g, ' ')

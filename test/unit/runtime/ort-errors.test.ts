@@ -73,6 +73,11 @@ const collected: readonly [message: string, code: string, data: object][] = [
         'WebGPU validation failed. Buffer size (1200000000) exceeds the max buffer size limit (1073741824). - While calling [Device].CreateBuffer([BufferDescriptor])',
     },
   ],
+  [
+    'no available backend found. ERR: [wasm] TypeError: Failed to fetch dynamically imported module: http://x/ort.mjs',
+    'runtime/unavailable',
+    { reason: 'Failed to fetch dynamically imported module: http://x/ort.mjs' },
+  ],
   ['WebGPU is not supported in current environment', 'runtime/unavailable', {}],
   [
     "failed to call OrtRun(). ERROR_CODE: 2, ERROR_MESSAGE: Non-zero status code returned while running Gather node. Name:'' Status Message: indices element out of data bounds, idx=7 must be within the inclusive range [-2,1]",
