@@ -4,8 +4,8 @@
  */
 
 import type { Cursor } from './cursor.ts';
-import { decodeUtf8 } from './text.ts';
-import { encodeBytesField, type UnknownFields, wire } from './wire.ts';
+import { decodeUtf8, encodeUtf8 } from './text.ts';
+import { concatBytes, encodeBytesField, type UnknownFields, wire } from './wire.ts';
 
 /** Text that identifies something. @throws StudioError model/malformed when it is no UTF-8 */
 export function readText(cursor: Cursor, tag: number, end: number, field: string): string {
@@ -84,8 +84,8 @@ export function readFloats(cursor: Cursor, tag: number, end: number, field: stri
 }
 
 /**
- * Reads a StringStringEntryProto into a map. An entry that the map cannot hold (a key that is there already, a part
- * missing, more fields) is kept as it is in `unknown`.
+ * Reads a StringStringEntryProto into a map. What a map cannot hold goes to `unknown`, as it stood: an entry with a part
+ * missing or with more fields, and all but the last of those with the same key.
  */
 export function readEntry(
   cursor: Cursor,
@@ -98,12 +98,21 @@ export function readEntry(
   const length = cursor.length(tag, end, field);
   const start = cursor.position;
   const entry = parseEntry(cursor, start + length);
-  if (entry && !into.has(entry.key)) {
-    into.set(entry.key, entry.value);
+  if (!entry) {
+    cursor.skip(start - cursor.position);
+    unknown.add(encodeBytesField(tag >>> 3, cursor.view(length)));
     return;
   }
-  cursor.skip(start - cursor.position);
-  unknown.add(encodeBytesField(tag >>> 3, cursor.view(length)));
+  const earlier = into.get(entry.key);
+  if (earlier !== undefined) {
+    unknown.add(encodeBytesField(tag >>> 3, encodeEntry(entry.key, earlier)));
+    into.delete(entry.key);
+  }
+  into.set(entry.key, entry.value);
+}
+
+function encodeEntry(key: string, value: string): Uint8Array {
+  return concatBytes([encodeBytesField(1, encodeUtf8(key)), encodeBytesField(2, encodeUtf8(value))]);
 }
 
 function parseEntry(cursor: Cursor, end: number): { key: string; value: string } | undefined {

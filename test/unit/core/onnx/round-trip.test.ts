@@ -15,6 +15,8 @@ const root = fileURLToPath(new URL('../../../..', import.meta.url));
 const dataRoot = process.env.LIBONNX_TESTDATA ?? '/usr/share/libonnx-testdata/data';
 const judge = fileURLToPath(new URL('compare_protos.py', import.meta.url));
 
+const pythonEnv = { ...process.env, PATH: `/usr/bin:${process.env.PATH}` };
+
 let folder = '';
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'whittle-round-trip-'));
@@ -32,7 +34,7 @@ async function rewrite(kind: 'model' | 'tensor', path: string, index: number): P
   const used = index % 2 === 0 ? source : withoutSync(source);
   const bytes =
     kind === 'model' ? await modelToBytes(await readModel(used)) : await tensorProtoBytes(await readTensorProto(used));
-  const copy = join(folder, `${index}.${kind}`);
+  const copy = join(folder, `copy-${index}.${kind}`);
   writeFileSync(copy, bytes);
   return `${kind}\t${path}\t${copy}\n`;
 }
@@ -50,7 +52,7 @@ function judgeAll(lines: readonly string[]): string[] {
     input: lines.join(''),
     encoding: 'utf8',
     maxBuffer: 1 << 28,
-    env: { ...process.env, PATH: `/usr/bin:${process.env.PATH}` },
+    env: pythonEnv,
   });
   if (status !== 0) throw new Error(`python3 with the onnx package is needed (Debian: python3-onnx): ${stderr}`);
   return stdout.trimEnd().split('\n');
@@ -95,6 +97,16 @@ describe('read then write', () => {
     );
     expect(paths.length).toBe(6);
     expect(await differences('model', paths)).toEqual([]);
+  });
+
+  it('keeps everything that onnx.proto allows, unknown fields and odd spellings included', async () => {
+    const maker = fileURLToPath(new URL('make_exotic.py', import.meta.url));
+    const { status, stderr } = spawnSync('python3', [maker, folder], { encoding: 'utf8', env: pythonEnv });
+    if (status !== 0) throw new Error(stderr);
+    const names = ['everything', 'spelled-domain', 'omitted-domain', 'odd-order'];
+    const paths = names.map((name) => join(folder, `${name}.onnx`));
+    expect(await differences('model', paths)).toEqual([]);
+    expect(await differences('model', paths.toReversed())).toEqual([]);
   });
 
   it('would not pass if a single byte of a weight were lost', async () => {
