@@ -1,5 +1,8 @@
 // Runs a sample's task on a model file and prints every metric with n and its interval.
-// Usage: node scripts/samples/measure.mjs TASK DATA_DIRECTORY MODEL.onnx... [--engine=node|web] [--limit=N] [--threads=N]
+// Usage: node scripts/samples/measure.mjs TASK DATA_DIRECTORY MODEL.onnx...
+//   --engine=node|web  --threads=N  --limit=N  --examples=N
+//   --round-trip=8:tensor,8:channel,4:channel   also the first model with its weights rounded to so many bits and back
+//   --gate=0.02  --mode=relative|absolute       how much worse than the first model the others may be
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +22,11 @@ const load = async (path) =>
 const { loadTask } = await load('src/core/eval/tasks/load-task.ts');
 const { quietJob } = await load('src/core/base/progress.ts');
 const { judge } = await load('src/core/eval/gate.ts');
+const { roundTripWeights } = await load('scripts/samples/round-trip.ts');
+const { readModel } = await load('src/core/onnx/read.ts');
+const { modelToBytes } = await load('src/core/onnx/write.ts');
+const { expandHalfWeights } = await load('src/core/onnx/half-weights.ts');
+const { memorySource } = await load('src/core/base/memory-source.ts');
 
 const ort = await import(engine === 'node' ? 'onnxruntime-node' : 'onnxruntime-web');
 if (engine === 'web') {
@@ -60,16 +68,35 @@ const task = await loadTask({ kind: 'sample-task', id, assetBase: '' }, (name) =
 let calibration = 0;
 for await (const _ of task.calibrationFeeds()) calibration += 1;
 console.log(`${task.title}: ${task.sampleCount} samples, ${calibration} for calibration; onnxruntime-${engine}`);
+/** The models of the command line, weights stored as float16 expanded; then the round trips of the first. */
+async function* variants() {
+  const open = async (path) => {
+    const model = await readModel(memorySource(path, new Uint8Array(await readFile(path))));
+    await expandHalfWeights(model);
+    return model;
+  };
+  for (const path of models) yield { name: path, bytes: await modelToBytes(await open(path)) };
+  for (const plan of flags['round-trip']?.split(',') ?? []) {
+    const [bits, granularity] = plan.split(':');
+    const model = await open(models[0]);
+    const count = await roundTripWeights(model, Number(bits), granularity);
+    yield {
+      name: `${bits} bits a weight, one scale a ${granularity}, ${count} tensors`,
+      bytes: await modelToBytes(model),
+    };
+  }
+}
+
 let original;
-for (const path of models) {
-  const session = await ort.InferenceSession.create(new Uint8Array(await readFile(path)), {
+for await (const { name, bytes } of variants()) {
+  const session = await ort.InferenceSession.create(bytes, {
     logSeverityLevel: 3,
     intraOpNumThreads: threads,
   });
   const start = performance.now();
   const evaluation = await task.evaluate(runnerOf(session), quietJob, limit);
   const seconds = (performance.now() - start) / 1000;
-  console.log(`${basename(path)}  (${evaluation.n} samples in ${seconds.toFixed(1)} s)`);
+  console.log(`${basename(name)}  (${evaluation.n} samples in ${seconds.toFixed(1)} s)`);
   for (const definition of task.metrics) {
     const value = evaluation.metrics.find((metric) => metric.metric === definition.id);
     if (!value) continue;

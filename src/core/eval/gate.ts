@@ -104,11 +104,10 @@ function verdictOf(input: GateInput, before: MetricValue, after: MetricValue, wo
   }
   const [low, high] = interval;
   const confidence = `${Number((gate.confidence * 100).toFixed(1))} %`;
-  if (high <= limit)
-    return record(
-      'pass',
-      `${facts}, at most ${amount(Math.max(0, high))} worse with ${confidence} confidence; ${allowed}.`,
-    );
+  if (high <= limit) {
+    const bound = high > 0 ? `at most ${amount(high)} worse` : 'not worse';
+    return record('pass', `${facts}, ${bound} with ${confidence} confidence; ${allowed}.`);
+  }
   if (low > limit)
     return record('fail', `${facts}, at least ${amount(low)} worse with ${confidence} confidence; only ${allowed}.`);
   const range = `${confidence} interval from ${signed(low, amount)} to ${signed(high, amount)}`;

@@ -6,8 +6,11 @@ import { numbersOf, outputNamed } from '../host-tensors.ts';
 import { ratioOfSums, scoreInterval } from '../intervals.ts';
 import type { Feeds, MetricDefinition, MetricValue, SampleScores } from '../types.ts';
 
+/** The host's event loop gets a turn this often: browsers make each turn cost up to 4 ms. */
+const YIELD_EVERY_MS = 20;
+
 /**
- * Calls `one` for each of the first `limit` samples, in order; reports progress and lets a cancel through between them.
+ * Calls `one` for each of the first `limit` samples, in order; every 20 ms reports progress and lets a cancel through.
  * @returns what was evaluated
  */
 export async function evaluateEach<Sample>(
@@ -17,13 +20,19 @@ export async function evaluateEach<Sample>(
   one: (sample: Sample, index: number) => Promise<void>,
 ): Promise<readonly Sample[]> {
   const chosen = samples.slice(0, limit ?? samples.length);
+  const report = (done: number) => job.onProgress({ stage: 'evaluating', done, total: chosen.length, unit: 'samples' });
+  report(0);
+  let last = Date.now();
   for (const [index, sample] of chosen.entries()) {
     throwIfCancelled(job.signal);
-    job.onProgress({ stage: 'evaluating', done: index, total: chosen.length, unit: 'samples' });
     await one(sample, index);
+    if (Date.now() - last < YIELD_EVERY_MS) continue;
+    report(index + 1);
     await job.yield();
+    last = Date.now();
   }
-  job.onProgress({ stage: 'evaluating', done: chosen.length, total: chosen.length, unit: 'samples' });
+  throwIfCancelled(job.signal);
+  report(chosen.length);
   return chosen;
 }
 

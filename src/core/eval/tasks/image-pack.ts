@@ -5,6 +5,7 @@
 import { StudioError } from '../../base/errors/index.ts';
 import { gunzipIfNeeded } from '../arrays/unpack.ts';
 import type { TaskFiles } from '../types.ts';
+import { parseJson } from './parse-json.ts';
 
 export interface GreyImage {
   readonly width: number;
@@ -40,15 +41,6 @@ export async function loadImagePack<Label>(
       reason: `${name}.bin holds ${pixels.length} pixels, ${name}.json lists ${offset}`,
     });
   return loaded;
-}
-
-/** @throws StudioError task/data-missing */
-export function parseJson(bytes: Uint8Array, task: string): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    throw new StudioError('task/data-missing', { task, reason: 'its description is not JSON' }, error);
-  }
 }
 
 /**

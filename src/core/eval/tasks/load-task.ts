@@ -2,12 +2,26 @@
 import { StudioError } from '../../base/errors/index.ts';
 import type { Task, TaskDefinition, TaskFiles, TaskSource } from '../types.ts';
 import { agreementTask } from './agreement-task.ts';
+import { imageClassification } from './image-classification.ts';
+import { languageModel } from './language-model.ts';
 import { ocrDetection } from './ocr-detection.ts';
 import { ocrDirection } from './ocr-direction.ts';
 import { ocrRecognition } from './ocr-recognition.ts';
+import { tokenTagging } from './token-tagging.ts';
 import { voiceActivity } from './vad.ts';
 
-export const taskDefinitions: readonly TaskDefinition[] = [ocrRecognition, ocrDetection, ocrDirection, voiceActivity];
+export const taskDefinitions: readonly TaskDefinition[] = [
+  ocrRecognition,
+  ocrDetection,
+  ocrDirection,
+  voiceActivity,
+  imageClassification,
+  // One task a model, because the shape of the cache is the model's.
+  languageModel('lm-target', { layers: 5, heads: 2, width: 64 }),
+  languageModel('lm-draft', { layers: 2, heads: 2, width: 32 }),
+  languageModel('lm-gpt2', { layers: 5, heads: 6, width: 32 }),
+  tokenTagging,
+];
 
 /**
  * @param files reads a file by its name under the source's `assetBase`

@@ -12,7 +12,7 @@ import { float32Tensor, int64Tensor } from '../host-tensors.ts';
 import type { Evaluation, Feeds, MetricDefinition, Runner, Task, TaskDefinition, TaskFiles } from '../types.ts';
 import { aucValue, type ScoredGroup } from './auc-value.ts';
 import { evaluateEach, readOutput, ScoreSheet } from './evaluate-samples.ts';
-import { parseJson } from './image-pack.ts';
+import { parseJson } from './parse-json.ts';
 
 const ID = 'voice-activity';
 const CONTEXT = 64;
