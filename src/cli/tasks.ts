@@ -1,10 +1,10 @@
 /** Which task judges the variants: a sample's, or random inputs over the user's own model. */
+import { weightSummary } from '../core/analysis/weights.ts';
 import { loadTask } from '../core/eval/tasks/load-task.ts';
 import { randomFeeds } from '../core/eval/tasks/random-inputs.ts';
 import type { InputSpec, TaskSource } from '../core/eval/types.ts';
-import { elementCount } from '../core/ir/tensor.ts';
 import type { Model } from '../core/ir/types.ts';
-import { forEachNode, forEachWeight } from '../core/ir/walk.ts';
+import { forEachNode } from '../core/ir/walk.ts';
 import { type FreeInput, suggestInputs } from '../core/study/default-inputs.ts';
 import type { PreparedTask } from '../core/study/ports.ts';
 import type { Study, TaskRef } from '../core/study/schema.ts';
@@ -110,13 +110,9 @@ async function prepareTask(source: TaskSource, ref: TaskRef): Promise<PreparedTa
 }
 
 function modelFacts(model: Model): ChosenTask['modelFacts'] {
-  let parameters = 0;
   let nodes = 0;
-  forEachWeight(model, ({ dims }) => {
-    parameters += elementCount(dims);
-  });
   forEachNode(model, () => {
     nodes += 1;
   });
-  return { parameters, nodes };
+  return { parameters: weightSummary(model).parameters, nodes };
 }

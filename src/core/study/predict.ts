@@ -1,5 +1,8 @@
 /** Predictions that go beside the measurements, never into them. */
+import { modelCost } from '../analysis/cost.ts';
+import { memoryPlan } from '../analysis/liveness.ts';
 import type { Model } from '../ir/types.ts';
+import { inferShapes } from '../shape/infer.ts';
 import type { VariantFacts } from './results.ts';
 
 /**
@@ -7,8 +10,14 @@ import type { VariantFacts } from './results.ts';
  * @returns null for a figure that shapes do not allow to compute
  */
 export function predictCost(
-  _model: Model,
-  _dims: Readonly<Record<string, number>> = {},
+  model: Model,
+  dims: Readonly<Record<string, number>> = {},
 ): Pick<VariantFacts, 'predictedPeakActivationBytes' | 'predictedMacs'> {
-  return { predictedPeakActivationBytes: null, predictedMacs: null };
+  const shapes = inferShapes(model, { overrides: dims });
+  const plan = memoryPlan(model, shapes);
+  const { total } = modelCost(model, shapes);
+  return {
+    predictedPeakActivationBytes: plan.unknownValues === 0 ? plan.peakBytes : null,
+    predictedMacs: total.unknownNodes === 0 ? total.macs : null,
+  };
 }

@@ -1,10 +1,9 @@
 /** Builds a variant: recipe applied, files laid out for the runtime and for saving, and the facts of both. */
+import { weightSummary } from '../analysis/weights.ts';
 import { partsByteLength } from '../base/bytes.ts';
 import type { JobContext } from '../base/progress.ts';
-import { byteLengthOf } from '../ir/dtype.ts';
-import { elementCount, tensorByteLength } from '../ir/tensor.ts';
 import type { Model } from '../ir/types.ts';
-import { forEachNode, forEachWeight } from '../ir/walk.ts';
+import { forEachNode } from '../ir/walk.ts';
 import { writeModel } from '../onnx/write.ts';
 import { applyRecipe } from '../recipe/apply.ts';
 import { variantKey } from '../recipe/parse.ts';
@@ -70,11 +69,7 @@ export async function buildVariant(request: BuildRequest): Promise<Variant> {
  * @param name the graph's file name, ending in .onnx
  */
 export async function saveFiles(model: Model, name: string): Promise<ModelFiles> {
-  let weightBytes = 0;
-  forEachWeight(model, (tensor) => {
-    weightBytes += tensorByteLength(tensor);
-  });
-  const fitsOneFile = weightBytes < 1_900_000_000;
+  const fitsOneFile = weightSummary(model).bytes < 1_900_000_000;
   return fitsOneFile
     ? { graph: (await writeModel(model)).graph, externalData: [] }
     : layOut(model, `${name}.data`, 1024);
@@ -93,21 +88,13 @@ export function filesByteLength(files: ModelFiles): number {
 type WeightFacts = Pick<VariantFacts, 'weightBytes' | 'weightBytesByDtype' | 'nodes' | 'parameters'>;
 
 function weightFacts(model: Model): WeightFacts {
-  let weightBytes = 0;
-  let parameters = 0;
+  const { bytes, parameters, byDType } = weightSummary(model);
   let nodes = 0;
-  const weightBytesByDtype: Record<string, number> = {};
-  forEachWeight(model, (tensor) => {
-    const bytes =
-      tensor.dtype === 'string' ? tensorByteLength(tensor) : byteLengthOf(tensor.dtype, elementCount(tensor.dims));
-    weightBytes += bytes;
-    parameters += elementCount(tensor.dims);
-    weightBytesByDtype[tensor.dtype] = (weightBytesByDtype[tensor.dtype] ?? 0) + bytes;
-  });
   forEachNode(model, () => {
     nodes += 1;
   });
-  return { weightBytes, weightBytesByDtype, nodes, parameters };
+  const weightBytesByDtype = Object.fromEntries(Object.entries(byDType).map(([dtype, group]) => [dtype, group.bytes]));
+  return { weightBytes: bytes, weightBytesByDtype, nodes, parameters };
 }
 
 const copyEntry = (entry: { action: string; from: readonly string[]; to: readonly string[] }) => ({
