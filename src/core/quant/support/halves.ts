@@ -89,6 +89,31 @@ export function createHalfConverter(): HalfConverter {
 }
 
 const READ_BYTES = 8 << 20;
+const LARGEST_HALF = 65504;
+
+/** Float32 tensors with a finite element beyond +-65504. Reads each once. */
+export async function findTooLarge(ctx: StepContext, tensors: Iterable<Tensor>): Promise<Set<Tensor>> {
+  const found = new Set<Tensor>();
+  for (const tensor of tensors) {
+    const count = elementCount(tensor.dims);
+    for (let start = 0; start < count && !found.has(tensor); start += READ_BYTES / 4) {
+      throwIfCancelled(ctx.signal);
+      if (start > 0) await ctx.yield();
+      const length = Math.min(READ_BYTES / 4, count - start);
+      const values = floatsOf('float32', await readTensorSlab(tensor, start * 4, length * 4), length, tensor.name);
+      if (hasLarge(values)) found.add(tensor);
+    }
+  }
+  return found;
+}
+
+function hasLarge(values: Float32Array): boolean {
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i]!;
+    if ((value > LARGEST_HALF || value < -LARGEST_HALF) && Number.isFinite(value)) return true;
+  }
+  return false;
+}
 
 /** A float32 tensor as float16 under another name. */
 export async function convertTensorToHalf(

