@@ -1,67 +1,69 @@
 import { z } from 'zod';
 import { throwIfCancelled } from '../base/cancel.ts';
 import { GraphEditor } from '../ir/editor.ts';
-import type { Graph, Tensor } from '../ir/types.ts';
-import { localValues, subgraphsOf } from '../ir/walk.ts';
+import type { Tensor } from '../ir/types.ts';
+import { forEachGraph, localValues, subgraphsOf } from '../ir/walk.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { likenessKey, sameTensor } from './support/same-tensor.ts';
 
 /** The weights of one graph, by what a cheap look tells apart. */
-interface Layer {
-  readonly byKey: Map<string, { readonly name: string; readonly tensor: Tensor }[]>;
-  /** Names the graph defines: they hide equal names of the layers around it. */
-  readonly local: ReadonlySet<string>;
-}
+type Layer = Map<string, { readonly name: string; readonly tensor: Tensor }[]>;
 
-/** Keeps the first of several equal weights; a subgraph may use that of a graph around it. */
-async function dedupeGraph(ctx: StepContext, editor: GraphEditor, outer: readonly Layer[]): Promise<void> {
-  throwIfCancelled(ctx.signal);
-  const { graph } = editor;
-  const layers = [...outer, { byKey: new Map(), local: localValues(graph) }];
-  for (const [name, tensor] of [...graph.initializers]) {
-    // A weight that a caller may override, or that the graph returns by name, is not like the others.
-    if (editor.isGraphOutput(name) || editor.isGraphInput(name)) continue;
-    await dedupeTensor(ctx, editor, layers, name, tensor);
+class Deduplication {
+  readonly #ctx: StepContext;
+  /** How many graphs define a name. One that hides another is not given more readers: runtimes mix the two up. */
+  readonly #definitions = new Map<string, number>();
+
+  constructor(ctx: StepContext) {
+    this.#ctx = ctx;
+    forEachGraph(ctx.model, (graph) => {
+      for (const name of localValues(graph)) this.#definitions.set(name, (this.#definitions.get(name) ?? 0) + 1);
+    });
   }
-  editor.finish();
-  for (const node of graph.nodes) {
-    for (const subgraph of subgraphsOf(node)) await dedupeGraph(ctx, new GraphEditor(subgraph, editor), layers);
-  }
-}
 
-async function dedupeTensor(
-  ctx: StepContext,
-  editor: GraphEditor,
-  layers: readonly Layer[],
-  name: string,
-  tensor: Tensor,
-): Promise<void> {
-  const key = await likenessKey(tensor);
-  const equal = await firstEqual(layers, key, tensor);
-  if (equal === undefined) {
-    const { byKey } = layers.at(-1)!;
-    byKey.set(key, [...(byKey.get(key) ?? []), { name, tensor }]);
-    return;
-  }
-  editor.replaceUses(name, equal);
-  dropInitializer(editor.graph, name);
-  ctx.ledger.record('merged an equal initializer', [name], [equal]);
-}
-
-function dropInitializer(graph: Graph, name: string): void {
-  graph.initializers.delete(name);
-  graph.valueInfo.delete(name);
-}
-
-/** Searches from the innermost graph outwards, skipping names that a graph in between defines anew. */
-async function firstEqual(layers: readonly Layer[], key: string, tensor: Tensor): Promise<string | undefined> {
-  for (let depth = layers.length - 1; depth >= 0; depth--) {
-    for (const known of layers[depth]!.byKey.get(key) ?? []) {
-      const isHidden = layers.slice(depth + 1).some(({ local }) => local.has(known.name));
-      if (!isHidden && (await sameTensor(known.tensor, tensor))) return known.name;
+  /** Keeps the first of several equal weights; a subgraph may use that of a graph around it. */
+  async run(editor: GraphEditor, outer: readonly Layer[]): Promise<void> {
+    throwIfCancelled(this.#ctx.signal);
+    const { graph } = editor;
+    const layers: readonly Layer[] = [...outer, new Map()];
+    for (const [name, tensor] of [...graph.initializers]) {
+      // A weight that a caller may override, or that the graph returns by name, is not like the others.
+      if (editor.isGraphOutput(name) || editor.isGraphInput(name)) continue;
+      await this.#dedupe(editor, layers, name, tensor);
+    }
+    editor.finish();
+    for (const node of graph.nodes) {
+      for (const subgraph of subgraphsOf(node)) await this.run(new GraphEditor(subgraph, editor), layers);
     }
   }
-  return undefined;
+
+  async #dedupe(editor: GraphEditor, layers: readonly Layer[], name: string, tensor: Tensor): Promise<void> {
+    const key = await likenessKey(tensor);
+    const equal = await this.#firstEqual(layers, key, tensor);
+    if (equal === undefined) {
+      const own = layers.at(-1)!;
+      const group = own.get(key);
+      if (group) group.push({ name, tensor });
+      else own.set(key, [{ name, tensor }]);
+      return;
+    }
+    editor.replaceUses(name, equal);
+    editor.graph.initializers.delete(name);
+    editor.graph.valueInfo.delete(name);
+    this.#ctx.ledger.record('merged an equal initializer', [name], [equal]);
+  }
+
+  /** Searches from the innermost graph outwards. */
+  async #firstEqual(layers: readonly Layer[], key: string, tensor: Tensor): Promise<string | undefined> {
+    for (let depth = layers.length - 1; depth >= 0; depth--) {
+      const isOwn = depth === layers.length - 1;
+      for (const known of layers[depth]!.get(key) ?? []) {
+        const isClear = isOwn || this.#definitions.get(known.name) === 1;
+        if (isClear && (await sameTensor(known.tensor, tensor))) return known.name;
+      }
+    }
+    return undefined;
+  }
 }
 
 export const step = defineStep({
@@ -75,5 +77,5 @@ export const step = defineStep({
   needs: {},
   source: 'Byte comparison of dtype, dims and payload; large weights are compared in pieces',
   runsOn: () => runsEverywhere,
-  run: (ctx) => dedupeGraph(ctx, GraphEditor.forModel(ctx.model), []),
+  run: (ctx) => new Deduplication(ctx).run(GraphEditor.forModel(ctx.model), []),
 });
