@@ -304,7 +304,7 @@ describe('damaged', () => {
           }
         },
       ),
-      { numRuns: 1500, seed: 20261, interruptAfterTimeLimit: 45_000, markInterruptAsFailure: true },
+      { numRuns: 4000, seed: 20261, interruptAfterTimeLimit: 45_000, markInterruptAsFailure: true },
     );
     expect(failures).toBeGreaterThan(100);
   });
