@@ -72,7 +72,11 @@ export const compare: Command = {
         },
       ],
       task: task.ref,
-      gate: { ...linked?.gate, ...(parsed.string('max-drop') ? parseDrop(parsed.string('max-drop')!) : {}) },
+      gate: {
+        ...sample?.gate,
+        ...linked?.gate,
+        ...(parsed.string('max-drop') ? parseDrop(parsed.string('max-drop')!) : {}),
+      },
       plan: { ...linked?.plan, latencyRuns: parsed.number('runs', 20, { min: 3, max: 1000, integer: true }) },
     });
     const originalFiles = await saveFiles(file.model, file.name);

@@ -1,4 +1,4 @@
-import { describeModel } from '../../core/analysis/card.ts';
+import { describeModel, type ModelCard } from '../../core/analysis/card.ts';
 import type { OptionSpec } from '../args.ts';
 import { parseCommandLine, UsageError } from '../args.ts';
 import { formatBytes, formatTable } from '../format.ts';
@@ -32,23 +32,48 @@ export const inspect: Command = {
   },
 };
 
-function describe(name: string, fileBytes: number, card: ReturnType<typeof describeModel>): string {
-  const shape = (dims: readonly (string | number | null)[] | undefined) =>
-    dims ? `[${dims.map((dim) => dim ?? '?').join(', ')}]` : '[?]';
-  const values = (list: readonly { name: string; dtype?: string; shape?: readonly (string | number | null)[] }[]) =>
-    list.map((value) => `  ${value.name}  ${value.dtype ?? '?'} ${shape(value.shape)}`).join('\n');
-  const operators = Object.entries(card.opHistogram).sort((a, b) => b[1] - a[1]);
+const providerNames = { wasm: 'WASM', webgpu: 'WebGPU', webnn: 'WebNN', cpu: 'CPU' } as const;
+
+function describe(name: string, fileBytes: number, card: ModelCard): string {
+  const { weights, nodes, opsets, irVersion, producer, portability } = card;
+  const opsetText = Object.entries(opsets).map(([domain, version]) =>
+    domain === 'ai.onnx' ? `${version}` : `${domain} ${version}`,
+  );
   const lines = [
     `${name}  ${formatBytes(fileBytes)}`,
-    `${card.parameterCount.toLocaleString('en')} parameters, ${card.nodeCount.all} nodes, opset ${Object.entries(
-      card.opsets,
-    )
-      .map(([domain, version]) => (domain === '' || domain === 'ai.onnx' ? version : `${domain} ${version}`))
-      .join(', ')}, IR ${card.irVersion}${card.producer ? `, by ${card.producer}` : ''}`,
-    `Inputs\n${values(card.inputs)}`,
-    `Outputs\n${values(card.outputs)}`,
-    `Weights\n${formatTable(Object.entries(card.weightBytesByDtype).map(([dtype, bytes]) => [`  ${dtype}`, formatBytes(bytes)]))}`,
-    `Operators\n${formatTable(operators.map(([op, count]) => [`  ${op}`, String(count)]))}`,
+    `${weights.parameters.toLocaleString('en')} parameters, ${nodes.all} nodes, opset ${opsetText.join(', ')}, IR ${irVersion}${producer ? `, by ${producer}` : ''}`,
+    section('Inputs', card.inputs.map(valueText)),
+    section('Outputs', card.outputs.map(valueText)),
+    section(
+      'Weights',
+      Object.entries(weights.byDType).map(([dtype, { bytes, tensors }]) => [
+        dtype,
+        formatBytes(bytes),
+        `${tensors} tensors`,
+      ]),
+    ),
+    section(
+      'Operators',
+      card.ops.map(({ op, count }) => [op, String(count)]),
+    ),
   ];
+  for (const provider of ['cpu', 'wasm', 'webgpu', 'webnn'] as const) {
+    const issues = portability[provider].map(({ op, count, reason }) => [`${op} x ${count}`, reason]);
+    if (issues.length > 0)
+      lines.push(
+        `Not fully on ${providerNames[provider]}\n${issues.map(([op, reason]) => `  ${op}: ${reason}`).join('\n')}`,
+      );
+  }
+  if (card.quantization.isQuantized) lines.push(`Already quantized: ${card.quantization.schemes.join(', ')}`);
+  for (const { value, text } of card.notes) lines.push(`Note on ${value}: ${text}`);
   return lines.join('\n');
+}
+
+function section(title: string, rows: readonly (readonly string[])[]): string {
+  return `${title}\n${formatTable(rows.map(([first = '', ...rest]) => [`  ${first}`, ...rest]))}`;
+}
+
+function valueText({ name, dtype, shape, kind }: ModelCard['inputs'][number]): string[] {
+  const dims = shape ? `[${shape.map((dim) => dim ?? '?').join(', ')}]` : '[?]';
+  return [name, kind === 'tensor' ? `${dtype ?? '?'} ${dims}` : kind];
 }
