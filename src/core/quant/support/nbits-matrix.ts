@@ -34,11 +34,12 @@ export interface NBitsRequest extends NBitsScheme {
   readonly N: number;
   readonly order: 'columns' | 'rows';
   readonly blockSize: number;
+  /** For tests. */
+  readonly limits?: typeof defaultLimits;
 }
 
 /** Source bytes to have in memory at once, and bytes of codes to collect before they are handed on. */
-const READ_BYTES = 8 << 20;
-const COLLECT_BYTES = 48 << 20;
+const defaultLimits = { readBytes: 8 << 20, collectBytes: 48 << 20 };
 
 /**
  * @throws StudioError pass/bad-weight when the weight has NaN or infinite elements, or so wide a range that its scale
@@ -68,6 +69,7 @@ class MatrixJob {
   readonly zeroPoints: Uint8Array;
   readonly #panel: PanelQuantizer = createPanelQuantizer();
   readonly #elementBytes: number;
+  readonly #limits: typeof defaultLimits;
 
   constructor(
     readonly ctx: StepContext,
@@ -77,6 +79,7 @@ class MatrixJob {
   ) {
     this.scales = new Float32Array(request.N * blocksPerColumn);
     this.zeroPoints = new Uint8Array(request.symmetric ? 0 : this.scales.length);
+    this.#limits = request.limits ?? defaultLimits;
     this.#elementBytes = dtypeInfo[request.tensor.dtype].bits / 8;
   }
 
@@ -88,7 +91,7 @@ class MatrixJob {
   /** Stored [N, K]: the result has the source's order, so it can leave as it is made. */
   async *#codesOfRows(): AsyncGenerator<Uint8Array> {
     const { K, N, blockSize } = this.request;
-    const rowsPerSlab = Math.max(1, Math.floor(READ_BYTES / (K * this.#elementBytes)));
+    const rowsPerSlab = Math.max(1, Math.floor(this.#limits.readBytes / (K * this.#elementBytes)));
     for (let n = 0; n < N; n += rowsPerSlab) {
       await this.#breathe();
       const rows = Math.min(rowsPerSlab, N - n);
@@ -105,12 +108,12 @@ class MatrixJob {
   async *#codesOfColumns(): AsyncGenerator<Uint8Array> {
     const { K, N, blockSize } = this.request;
     const columnBytes = this.blocksPerColumn * this.blobBytes;
-    const columnsPerPass = Math.max(1, Math.min(N, Math.floor(COLLECT_BYTES / columnBytes)));
+    const columnsPerPass = Math.max(1, Math.min(N, Math.floor(this.#limits.collectBytes / columnBytes)));
     for (let n = 0; n < N; n += columnsPerPass) {
       const columns = Math.min(columnsPerPass, N - n);
       const collected = new Uint32Array((columns * columnBytes) / 4);
       const panelBytes = blockSize * columns * this.#elementBytes;
-      const panelsPerRead = columns === N ? Math.max(1, Math.floor(READ_BYTES / panelBytes)) : 1;
+      const panelsPerRead = columns === N ? Math.max(1, Math.floor(this.#limits.readBytes / panelBytes)) : 1;
       for (let block = 0; block < this.blocksPerColumn; block += panelsPerRead) {
         await this.#breathe();
         const firstRow = block * blockSize;

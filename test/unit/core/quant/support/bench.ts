@@ -55,7 +55,7 @@ export function nodesOfType(model: Model, opType: string): Node[] {
 
 export type Feeds = Record<
   string,
-  { type: 'float32' | 'int64' | 'float16'; dims: readonly number[]; data: ArrayLike<number> }
+  { type: 'float32' | 'int64' | 'float16' | 'bool'; dims: readonly number[]; data: ArrayLike<number> }
 >;
 /** The same feeds for a model whose inputs have become float16. */
 export function asHalf(feeds: Feeds): Feeds {
@@ -67,6 +67,7 @@ export function asHalf(feeds: Feeds): Feeds {
 export type Level = 'disabled' | 'basic' | 'extended' | 'all';
 
 function tensorData(type: Feeds[string]['type'], data: ArrayLike<number>) {
+  if (type === 'bool') return Uint8Array.from(data);
   if (type === 'int64') return BigInt64Array.from(Array.from(data), BigInt);
   return type === 'float16' ? float32ArrayToFloat16(data) : Float32Array.from(data);
 }
