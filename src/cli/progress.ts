@@ -1,5 +1,8 @@
 import type { JobContext, Progress } from '../core/base/progress.ts';
 
+/** In a log, one line in this time says enough. */
+const LOG_INTERVAL_MS = 2000;
+
 /**
  * A job whose progress goes to stderr: one line rewritten on a terminal, one line a stage elsewhere (logs). Ctrl+C
  * cancels cooperatively; a second one ends the process at once.
@@ -22,7 +25,10 @@ export function terminalJob(): JobContext & { done(): void } {
       lastWrite = now;
       const count = progress.total ? ` ${progress.done}/${progress.total} ${progress.unit}` : '';
       process.stderr.write(`\r\x1b[2K${progress.stage}${count}`.slice(0, (process.stderr.columns ?? 100) + 4));
-    } else if (progress.stage !== lastStage) process.stderr.write(`${progress.stage}\n`);
+    } else if (progress.stage !== lastStage && Date.now() - lastWrite > LOG_INTERVAL_MS) {
+      lastWrite = Date.now();
+      process.stderr.write(`${progress.stage}\n`);
+    }
     lastStage = progress.stage;
   };
   return {

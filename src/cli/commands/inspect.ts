@@ -70,7 +70,10 @@ function describe(name: string, fileBytes: number, card: ModelCard): string {
 }
 
 function section(title: string, rows: readonly (readonly string[])[]): string {
-  return `${title}\n${formatTable(rows.map(([first = '', ...rest]) => [`  ${first}`, ...rest]))}`;
+  return `${title}\n${formatTable(
+    rows.map(([first = '', ...rest]) => [`  ${first}`, ...rest]),
+    'left',
+  )}`;
 }
 
 function valueText({ name, dtype, shape, kind }: ModelCard['inputs'][number]): string[] {

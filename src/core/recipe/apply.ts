@@ -15,6 +15,8 @@ export interface ApplyRequest {
   readonly job: JobContext;
   readonly store: TensorStore;
   readonly executor: Executor | undefined;
+  /** Milliseconds, monotonic: for the ledger's durations. */
+  readonly now?: () => number;
   /** SHA-256 of the source file, where it is known: noted in the variant's metadata. */
   readonly sourceSha256?: string;
 }
@@ -49,7 +51,14 @@ export async function applyRecipe(request: ApplyRequest): Promise<AppliedRecipe>
       throw new StudioError('pass/refused', { step: definition.title, reason: 'this host cannot run models' });
   }
 
-  const result = await runSteps({ model, steps: steps.value, job, store, executor });
+  const result = await runSteps({
+    model,
+    steps: steps.value,
+    job,
+    store,
+    executor,
+    ...(request.now ? { now: request.now } : {}),
+  });
   const carried = {
     format: recipe.format,
     version: recipe.version,
