@@ -33,6 +33,8 @@ export interface OrtRuntime {
   readonly executionProviders: InferenceSession.SessionOptions['executionProviders'];
   /** Options beyond the common ones, for a session with this many threads. */
   readonly extraOptions?: (threads: number) => InferenceSession.SessionOptions;
+  /** Entries of onnxruntime's session configuration under "session.". */
+  readonly sessionConfig?: Readonly<Record<string, string>>;
   /** Threads a session will really use when `wanted` are asked for. */
   readonly threads: (wanted: number) => number;
   /** Reads the runtime's log; null where it cannot be read from here. */
@@ -156,7 +158,7 @@ function ortOptions(
     logSeverityLevel: verbose && runtime.log ? VERBOSE : WARNING,
     extra: {
       optimization: { disable_specified_optimizers: settings.disabledOptimizers.join(';') },
-      session: { disable_prepacking: settings.disablePrepacking ? '1' : '0' },
+      session: { disable_prepacking: settings.disablePrepacking ? '1' : '0', ...runtime.sessionConfig },
     },
   } as InferenceSession.SessionOptions;
 }
