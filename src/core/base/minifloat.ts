@@ -68,29 +68,22 @@ function positiveValue(format: Format, code: number): number {
 }
 
 /**
- * The code of the nearest value, ties to the even code. As ONNX Cast does with `saturate`: numbers beyond the largest
- * finite one, infinities included, become the largest finite one; without it they become infinity where the format has
- * it, else NaN. float4e2m1 always saturates, and its NaN becomes the largest value (it has no other choice).
- * float8e8m0 holds scales, which ONNX rounds in its own ways: not offered here.
+ * The code of the nearest value, ties to the even code. As ONNX Cast does by default (`saturate` = 1): numbers beyond the
+ * largest finite one, infinities included, become the largest finite one. NaN stays NaN; float4e2m1 has none, and NaN
+ * becomes its largest value. float8e8m0 holds scales, which ONNX rounds in its own ways: not offered here.
  */
-export function float32ToMinifloat(kind: Exclude<MinifloatKind, 'float8e8m0'>, value: number, saturate = true): number {
+export function float32ToMinifloat(kind: Exclude<MinifloatKind, 'float8e8m0'>, value: number): number {
   const format = formats[kind];
   const half = 1 << (format.bits - 1);
-  const nan = format.specials === 'fnuz' ? half : half - 1;
-  if (Number.isNaN(value)) return nan;
+  if (Number.isNaN(value)) return format.specials === 'fnuz' ? half : half - 1;
   const sign = value < 0 || Object.is(value, -0) ? half : 0;
-  const magnitude = nearestCode(format, minifloatTable(kind), Math.abs(value), saturate);
-  if (magnitude < 0) return format.specials === 'fnuz' ? nan : sign | nan;
+  const magnitude = nearestCode(minifloatTable(kind), largestFiniteCode(format), Math.abs(value));
+  // The code of -0 means NaN in the FNUZ formats.
   return magnitude === 0 && format.specials === 'fnuz' ? 0 : sign | magnitude;
 }
 
-/** The code of the nearest non-negative value; -1 stands for NaN. */
-function nearestCode(format: Format, table: Float32Array, magnitude: number, saturate: boolean): number {
-  const largest = largestFiniteCode(format);
-  const clamps = saturate || format.specials === 'none';
-  const halfway = table[largest]! + (table[largest]! - table[largest - 1]!) / 2;
-  if (magnitude > halfway || (magnitude === halfway && !roundsDownAtTie(largest)))
-    return clamps ? largest : format.specials === 'ieee' ? largest + 1 : -1;
+function nearestCode(table: Float32Array, largest: number, magnitude: number): number {
+  if (magnitude >= table[largest]!) return largest;
   let low = 0;
   let high = largest;
   while (low < high) {
@@ -98,7 +91,6 @@ function nearestCode(format: Format, table: Float32Array, magnitude: number, sat
     if (table[middle]! <= magnitude) low = middle;
     else high = middle - 1;
   }
-  if (low === largest) return largest;
   const below = magnitude - table[low]!;
   const above = table[low + 1]! - magnitude;
   return below < above || (below === above && roundsDownAtTie(low)) ? low : low + 1;

@@ -182,7 +182,7 @@ describe('GraphEditor', () => {
     expect(graph.nodes.map((node) => node.name)).toEqual(['p', 'q', 'b', 'c']);
   });
 
-  it('edits 100,000 nodes in well under a second each way', () => {
+  it('edits 100,000 nodes (at quadratic cost it would time out)', () => {
     const count = 100_000;
     const nodes = Array.from({ length: count }, (_, i) =>
       makeNode({ opType: i % 2 ? 'Identity' : 'Relu', inputs: [`v${i}`], outputs: [`v${i + 1}`] }),
@@ -202,7 +202,7 @@ describe('GraphEditor', () => {
     expect(graph.nodes.length).toBe(count / 2);
     expect(graph.nodes[0]!.inputs).toEqual(['v0']);
     expect(graph.nodes.at(-1)!.outputs).toEqual([`v${count}`]);
-  }, 10_000);
+  });
 });
 
 describe('cloneModel', () => {
