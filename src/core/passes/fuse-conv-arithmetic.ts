@@ -5,6 +5,7 @@ import { defineStep, runsEverywhere } from '../step/define.ts';
 import { absorbFollowers } from './support/absorb.ts';
 import { arithmeticWithConstant, perChannel } from './support/affine-nodes.ts';
 import { absorbInputArithmetic } from './support/conv-input.ts';
+import { factsIn } from './support/facts.ts';
 import { linearLayer } from './support/linear-layer.ts';
 import { editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
 
@@ -42,12 +43,15 @@ export const step = defineStep({
   needs: {},
   source: 'Linearity of convolution; ONNX Conv-11 and ConvTranspose-11 weight layouts',
   runsOn: () => runsEverywhere,
-  run: (ctx, { before }) =>
-    editEveryGraph(ctx, async (scope) => {
+  run: async (ctx, { before }) => {
+    const table = await ctx.shapes();
+    await editEveryGraph(ctx, async (scope) => {
+      const facts = factsIn(table, scope.graph, scope.kind);
       for (const node of scope.nodes) {
         if (!isOp(node, 'Conv', 'ConvTranspose', 'Gemm')) continue;
         await fuseFollowers(ctx, scope, node);
-        if (before) await absorbInputArithmetic(ctx, scope, node);
+        if (before) await absorbInputArithmetic(ctx, scope, facts, node);
       }
-    }),
+    });
+  },
 });

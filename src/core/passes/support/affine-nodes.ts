@@ -7,10 +7,11 @@ import type { Affine } from './linear-layer.ts';
 import { isOp } from './scopes.ts';
 import { channelValues } from './weights.ts';
 
-/** BatchNormalization with running statistics and nothing but its first output in use. */
+/** BatchNormalization with running statistics. Up to opset 13 further outputs mean training, read or not. */
 export function isInferenceBatchNorm(editor: GraphEditor, node: Node | undefined, opset: number): node is Node {
   if (!isOp(node, 'BatchNormalization') || node.inputs.length !== 5) return false;
   const others = node.outputs.slice(1).filter((name) => name !== '');
+  if (opset < 14 && others.length > 0) return false;
   if (others.some((name) => editor.isGraphOutput(name) || editor.consumersOf(name).length > 0)) return false;
   if (opset >= 14) return intAttr(node, 'training_mode', 0) === 0;
   if (opset < 7 && intAttr(node, 'is_test', 0) !== 1) return false;
@@ -24,7 +25,8 @@ export async function batchNormAffine(editor: GraphEditor, node: Node, channels:
   const values = await Promise.all(tensors.map((tensor) => channelValues(tensor!, channels)));
   const [gamma, beta, mean, variance] = values;
   if (!gamma || !beta || !mean || !variance) return undefined;
-  const epsilon = floatAttr(node, 'epsilon', 1e-5);
+  // Attributes are single precision in the file, whatever the weights are.
+  const epsilon = Math.fround(floatAttr(node, 'epsilon', 1e-5));
   const scale = Float64Array.from({ length: channels }, (_, at) => gamma[at]! / Math.sqrt(variance[at]! + epsilon));
   const shift = Float64Array.from({ length: channels }, (_, at) => beta[at]! - mean[at]! * scale[at]!);
   return { scale, shift };

@@ -1,8 +1,10 @@
 /** Taking a scale and an offset of a Conv's input into its weights. */
 import { intAttr, intsAttr, stringAttr } from '../../ir/attributes.ts';
+import { elementCount } from '../../ir/tensor.ts';
 import type { Node, Tensor } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
 import { type Arithmetic, arithmeticWithConstant, perChannel } from './affine-nodes.ts';
+import type { FactLookup } from './facts.ts';
 import { type Affine, composeAffine, identityAffine, type LinearLayer, linearLayer } from './linear-layer.ts';
 import { isOp, labelOf, type Scope } from './scopes.ts';
 import { channelValues, keepNumbers, numbersLike, readNumbers, setWeight } from './weights.ts';
@@ -21,8 +23,23 @@ interface Chain {
   readonly affine: Affine;
 }
 
+/**
+ * Does the operand have the shape of the result? A plain scalar never changes it; any other constant might widen the
+ * channels or raise the rank, so the operand's shape must be known.
+ */
+function keepsShape({ value, constant }: Arithmetic, facts: FactLookup, channels: number, rank: number): boolean {
+  if (constant.dims.length <= 1 && elementCount(constant.dims) === 1) return true;
+  const shape = facts(value)?.shape;
+  return shape?.length === rank && shape[1] === channels;
+}
+
 /** Follows the Conv's input back through arithmetic that only feeds this Conv. */
-async function inputChain(scope: Scope, layer: LinearLayer, channels: number): Promise<Chain | undefined> {
+async function inputChain(
+  scope: Scope,
+  facts: FactLookup,
+  layer: LinearLayer,
+  channels: number,
+): Promise<Chain | undefined> {
   const { editor, opset } = scope;
   let chain: Chain = { nodes: [], value: layer.node.inputs[0]!, affine: identityAffine(channels) };
   for (;;) {
@@ -30,6 +47,7 @@ async function inputChain(scope: Scope, layer: LinearLayer, channels: number): P
     if (!editor.singleConsumer(chain.value)) break;
     const arithmetic = arithmeticWithConstant(editor, producer, opset);
     if (!arithmetic || arithmetic.constant.dtype !== layer.weight.dtype) break;
+    if (!keepsShape(arithmetic, facts, channels, layer.rank)) break;
     const affine = await affineOf(arithmetic, channels, layer.rank);
     if (!affine) break;
     chain = {
@@ -50,13 +68,18 @@ async function affineOf(arithmetic: Arithmetic, channels: number, rank: number):
  * conv(x * s + t) = conv'(x) with W' = W * s per input channel and bias' = bias + sum(W * t), where nothing is padded.
  * With padding only the scale can go: conv(x * s + t) = conv'(x + t / s), which saves a node when there were two.
  */
-export async function absorbInputArithmetic(ctx: StepContext, scope: Scope, node: Node): Promise<void> {
+export async function absorbInputArithmetic(
+  ctx: StepContext,
+  scope: Scope,
+  facts: FactLookup,
+  node: Node,
+): Promise<void> {
   const { editor } = scope;
   const layer = isOp(node, 'Conv') ? linearLayer(editor, node) : undefined;
   if (!layer || !editor.has(node)) return;
   const group = intAttr(node, 'group', 1);
   const channels = layer.weight.dims[1]! * group;
-  const chain = await inputChain(scope, layer, channels);
+  const chain = await inputChain(scope, facts, layer, channels);
   if (!chain) return;
   const { affine } = chain;
   const hasShift = affine.shift.some((value) => value !== 0);

@@ -159,17 +159,12 @@ const dropout: Adapter = ({ node, editor }) => {
   return { edit: () => void node.attributes.delete('ratio') };
 };
 
-const batchNormalization: Adapter = ({ node, editor, from }) => {
-  const extra = node.outputs.slice(1).filter((name) => name !== '');
-  const isRead = extra.some((name) => editor.isGraphOutput(name) || editor.consumersOf(name).length > 0);
-  if (from < 7 || isRead || intAttr(node, 'spatial', 1) !== 1)
+/** Before 14 it is training that has more outputs than one. */
+const batchNormalization: Adapter = ({ node, from }) => {
+  const isTraining = node.outputs.slice(1).some((name) => name !== '');
+  if (from < 7 || isTraining || intAttr(node, 'spatial', 1) !== 1)
     return refuse('a BatchNormalization is not for inference');
-  return {
-    edit: () => {
-      node.attributes.delete('spatial');
-      if (node.outputs.length > 1) editor.setOutputs(node, node.outputs.slice(0, 1));
-    },
-  };
+  return { edit: () => void node.attributes.delete('spatial') };
 };
 
 /** Upsample and Resize-10 enlarge by repeating: source index = floor(index / scale). */
