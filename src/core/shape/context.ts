@@ -1,8 +1,7 @@
 import type { DType } from '../ir/dtype.ts';
 import { dtypeFromOnnx } from '../ir/dtype.ts';
 import type { Attribute, Graph, Node, Tensor } from '../ir/types.ts';
-import { constantElements } from './constant-elements.ts';
-import { type Facts, type Shape, tensorFacts } from './facts.ts';
+import { elementsOf, type Facts, type Shape, tensorFacts } from './facts.ts';
 import type { Sym } from './symbolic.ts';
 
 /** What the engine lends to the inference of one node. */
@@ -69,9 +68,7 @@ export class InferContext {
   /** Elements of a small input in C order; single elements may be null. */
   values(index: number): readonly Sym[] | undefined {
     const facts = this.facts(index);
-    if (!facts) return undefined;
-    if (facts.values === undefined && facts.tensor) facts.values = constantElements(facts.tensor);
-    return facts.values;
+    return facts && elementsOf(facts);
   }
 
   /** Elements of an input when all of them are known numbers. */

@@ -1,5 +1,6 @@
 import type { DType } from '../ir/dtype.ts';
 import type { Dim, Tensor, ValueType } from '../ir/types.ts';
+import { constantElements } from './constant-elements.ts';
 import { elementTypeOf } from './container-type.ts';
 import { broadcastDim, type Sym, sameSym, toDim } from './symbolic.ts';
 import { parseDim } from './symbolic-text.ts';
@@ -52,6 +53,12 @@ export function dimToSym(dim: Dim, lookup: (name: string) => number | undefined)
   if (typeof dim === 'string') return dim === '' ? null : parseDim(dim, lookup);
   // Some exporters write -1 for a free dimension.
   return dim !== null && dim < 0 ? null : dim;
+}
+
+/** Elements in C order, decoded from a constant on first use. */
+export function elementsOf(facts: Facts): readonly Sym[] | undefined {
+  if (facts.values === undefined && facts.tensor) facts.values = constantElements(facts.tensor);
+  return facts.values;
 }
 
 /** What holds for both: the facts of a value that is one or the other (the branches of an If). */

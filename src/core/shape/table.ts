@@ -1,5 +1,5 @@
 import type { Dim, Graph, Node } from '../ir/types.ts';
-import { type Facts, meet, toValueFacts } from './facts.ts';
+import { elementsOf, type Facts, meet, toValueFacts } from './facts.ts';
 import type { Scope } from './scope.ts';
 import { toDim } from './symbolic.ts';
 import type { ShapeNote, ShapeTable, ValueFacts } from './types.ts';
@@ -65,6 +65,11 @@ class Table implements ShapeTable {
       this.allConstants = constants;
     }
     return this.allConstants;
+  }
+
+  elements(value: string): readonly Dim[] | undefined {
+    const facts = this.find(value);
+    return facts && elementsOf(facts)?.map(toDim);
   }
 
   scope(graph: Graph): ShapeTable | undefined {

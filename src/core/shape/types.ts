@@ -31,9 +31,12 @@ export interface ShapeTable {
   readonly entries: ReadonlyMap<string, ValueFacts>;
   /**
    * Elements, in C order, of small tensors that shape computations produce ("Shape" -> "Gather" -> "Concat" chains).
-   * Elements may be symbolic or unknown (null). Initializers are not repeated here.
+   * Elements may be symbolic or unknown (null). Initializers and Constant nodes are not repeated
+   * here: `elements` has them too.
    */
   readonly constants: ReadonlyMap<string, readonly Dim[]>;
+  /** Elements of any small value: `constants`, initializers and Constant nodes (see there). */
+  elements(value: string): readonly Dim[] | undefined;
   readonly notes: readonly ShapeNote[];
   /** Exact facts inside one subgraph: its own values, then those of the enclosing graphs. */
   scope(graph: Graph): ShapeTable | undefined;

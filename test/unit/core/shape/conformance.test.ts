@@ -66,7 +66,7 @@ function check(cases: readonly Case[], models: readonly Model[], optionsOf: (tes
       if (!real) continue;
       const facts = table.get(value);
       const dims = facts?.shape;
-      isComplete &&= facts?.dtype && dims?.every((dim) => typeof dim === 'number');
+      isComplete &&= facts?.dtype !== undefined && (dims?.every((dim) => typeof dim === 'number') ?? false);
       const problem = contradiction(facts, real);
       if (problem) outcome.wrong.push(`${test.name} ${value}: ${problem}`);
       const elements = table.constants.get(value);

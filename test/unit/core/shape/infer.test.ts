@@ -254,3 +254,26 @@ describe('freeDims', () => {
     ]);
   });
 });
+
+describe('elements', () => {
+  it('are those of initializers, Constant nodes and computed values alike', () => {
+    const table = inferShapes(
+      model({
+        inputs: [float('x', 'n', 3)],
+        initializers: [ints('i', [1, 2])],
+        nodes: [
+          node('Constant', [], ['c'], { value: attrTensor(ints('c', [7])) }),
+          node('Shape', ['x'], ['s']),
+          node('Mul', ['s', 'i'], ['m']),
+        ],
+      }),
+    );
+    expect(['i', 'c', 's', 'm', 'x'].map((name) => table.elements(name))).toEqual([
+      [1, 2],
+      [7],
+      ['n', 3],
+      ['n', 6],
+      undefined,
+    ]);
+  });
+});
