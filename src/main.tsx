@@ -1,1 +1,25 @@
-export {};
+import './core/step/zod-jitless.ts';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { applyTheme, onSystemTheme, readTheme } from './services/preferences.ts';
+import { keepSession, startSession } from './state/actions/session.ts';
+import { studio } from './state/store.ts';
+import { App } from './ui/App.tsx';
+import './ui/theme.css';
+
+studio.setState({ theme: readTheme() });
+applyTheme(studio.getState().theme);
+onSystemTheme(() => applyTheme(studio.getState().theme));
+
+createRoot(document.getElementById('root')!).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);
+
+keepSession();
+void startSession();
+// Asks the GPU and the runtime's code what there is: not needed for the first frame.
+void import('./runtime/capabilities.ts').then(async ({ detectCapabilities }) => {
+  studio.setState({ capabilities: await detectCapabilities() });
+});

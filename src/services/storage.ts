@@ -158,12 +158,37 @@ export async function deleteModelFiles(key: string): Promise<void> {
   }
 }
 
-/** Models of earlier sessions make room for this one's. */
+const LOCK_PREFIX = 'whittle-model-';
+let releaseModel: () => void = () => {};
+
+/** Other tabs see that this one has the model open, and leave its files alone. */
+function holdModel(key: string): void {
+  releaseModel();
+  navigator.locks
+    ?.request(
+      LOCK_PREFIX + key,
+      { mode: 'shared' },
+      () =>
+        new Promise<void>((resolve) => {
+          releaseModel = resolve;
+        }),
+    )
+    .catch(() => {});
+}
+
+async function heldModels(): Promise<Set<string>> {
+  const { held = [] } = (await navigator.locks?.query()) ?? {};
+  return new Set(held.map(({ name = '' }) => name).filter((name) => name.startsWith(LOCK_PREFIX)));
+}
+
+/** Models of earlier sessions make room for this one's, unless another tab has them open. */
 export async function keepOnlyModel(key: string): Promise<void> {
   try {
+    holdModel(key);
+    const held = await heldModels();
     const folder = await modelsFolder();
     const stale: string[] = [];
-    for await (const name of folder.keys()) if (name !== key) stale.push(name);
+    for await (const name of folder.keys()) if (name !== key && !held.has(LOCK_PREFIX + name)) stale.push(name);
     for (const name of stale) await folder.removeEntry(name, { recursive: true });
   } catch {
     // Without storage there is nothing to tidy.

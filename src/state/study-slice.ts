@@ -132,15 +132,22 @@ export const createStudySlice: SliceCreator<StudySlice> = (set, get) => {
       });
     },
     undo() {
-      set((state) => (state.history ? { history: undo(state.history) } : {}));
+      set(({ history }) => (history ? { history: keepView(undo(history), history) } : {}));
       keepSelection();
     },
     redo() {
-      set((state) => (state.history ? { history: redo(state.history) } : {}));
+      set(({ history }) => (history ? { history: keepView(redo(history), history) } : {}));
       keepSelection();
     },
   };
 };
+
+/** Undoing an edit must not throw the user out of the view in which it is looked at. */
+function keepView(next: History<StudyDraft>, before: History<StudyDraft>): History<StudyDraft> {
+  const { view } = before.present.study;
+  const { present } = next;
+  return amendHistory(next, { ...present, study: { ...present.study, view } });
+}
 
 function moved<T>(items: readonly T[], from: number, to: number): T[] {
   const item = items[from]!;

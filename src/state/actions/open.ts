@@ -13,6 +13,7 @@ import { fetchFile, type ModelFileSet, type PickedFile, sortFiles } from '../../
 import { clearLink } from '../../services/links.ts';
 import { fetchSampleModel, loadSampleIndex } from '../../services/samples.ts';
 import { suggestRandomTask } from '../../services/tasks.ts';
+import { arraySignature, carriedRecipe, tensorInputs } from '../card-facts.ts';
 import type { LoadedModel } from '../model-slice.ts';
 import { notify } from '../notices.ts';
 import { studio } from '../store.ts';
@@ -20,7 +21,7 @@ import { beginJob, isCurrent } from './jobs.ts';
 import { openJson } from './open-json.ts';
 import { runAll } from './run.ts';
 import { storeModel } from './session.ts';
-import { reportProblem } from './variants.ts';
+import { addVariant, reportProblem } from './variants.ts';
 
 /** What a user's own model starts with. */
 const STARTING_PRESETS = ['original', 'simplify', 'int8-dynamic', 'int4-rtn'] as const;
@@ -135,6 +136,7 @@ async function open(
       sampleId: options.sample?.id ?? null,
     };
     adoptModel(model, options);
+    offerCarriedRecipe(model);
     storeModel(opened);
     return true;
   } catch (error) {
@@ -155,6 +157,18 @@ function adoptModel(model: LoadedModel, { sample, study }: OpenOptions): void {
   clearLink();
 }
 
+/** Dropping an exported variant back recovers its recipe; it is meant for the original, so it is only offered. */
+function offerCarriedRecipe({ card }: LoadedModel): void {
+  const recipe = carriedRecipe(card);
+  if (!recipe) return;
+  notify({
+    level: 'info',
+    text: `This file was made by Whittle with the recipe “${recipe.name}”.`,
+    advice: 'Add it as a variant, or save it, to apply it to the original again.',
+    action: { label: 'Add its recipe', run: () => void addVariant(recipe) },
+  });
+}
+
 /** A link to a file model is meant for that very file, as far as the link knows it. */
 function fitsModel(study: Study, model: LoadedModel): boolean {
   if (study.model.kind !== 'file') return study.model.kind === model.ref.kind;
@@ -172,7 +186,7 @@ function startingStudy(model: LoadedModel, sample: Sample | undefined): Study {
   const ids = sample ? ['original', ...sample.presets.filter((id) => id !== 'original')] : [...STARTING_PRESETS];
   const task: TaskRef = sample
     ? { kind: 'sample-task', id: sample.task.id, limit: Math.min(sample.quickSamples, sample.evaluationSamples) }
-    : suggestRandomTask(model.card.inputs);
+    : suggestRandomTask(tensorInputs(model.card));
   return studySchema.parse({
     model: model.ref,
     variants: ids.flatMap(presetRecipe),
@@ -191,7 +205,7 @@ function presetRecipe(id: string): Recipe[] {
 async function openArrays(files: readonly PickedFile[]): Promise<void> {
   const { model, setTask } = studio.getState();
   if (!model) throw new StudioError('task/bad-inputs', { reason: 'there is no model yet to feed them to' });
-  const names = await adoptUserArrays(files, model.card);
+  const names = await adoptUserArrays(files, arraySignature(model.card));
   setTask({ kind: 'files', names });
   notify({ level: 'success', text: `The task is now your own data: ${names.length} files.` });
 }

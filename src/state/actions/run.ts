@@ -1,10 +1,14 @@
 /** One press runs every variant on every chosen target; results fill in as they come. */
+
+import type { ModelCard } from '../../core/analysis/card.ts';
 import { toErrorRecord } from '../../core/base/errors/index.ts';
 import type { Environment } from '../../core/study/results.ts';
 import { runStudy } from '../../core/study/run.ts';
+import type { TaskRef } from '../../core/study/schema.ts';
 import { userArrays } from '../../services/arrays.ts';
 import { openedModel, studyHost } from '../../services/engine.ts';
 import { prepareTask } from '../../services/tasks.ts';
+import { requireTensorInputs, taskDims, tensorInputs } from '../card-facts.ts';
 import { studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
 
@@ -24,10 +28,15 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
   const job = beginJob(jobProgress);
   startJob(used.ids);
   const host = studyHost(opened, {
-    dims: sample?.dims ?? {},
+    dims: taskDims(model.card, study.task, sample),
     task: (inner) =>
       prepareTask(
-        { ref: study.task, inputs: model.card.inputs, samples: state.samples ?? [], arrays: userArrays() },
+        {
+          ref: study.task,
+          inputs: inputsFor(study.task, model.card),
+          samples: state.samples ?? [],
+          arrays: userArrays(),
+        },
         inner,
       ),
   });
@@ -42,8 +51,8 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
         name: model.title,
         sha256: model.sha256,
         fileBytes: model.fileBytes,
-        parameters: model.card.parameters,
-        nodes: model.card.nodes,
+        parameters: model.card.weights.parameters,
+        nodes: model.card.nodes.all,
       },
       // A run that was overtaken (another model was opened) must not write into its successor's results.
       onUpdate: (partial) => isCurrent(job) && takeReport(partial, used),
@@ -57,6 +66,11 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
     const record = toErrorRecord(error);
     if (isCurrent(job)) endJob(record.code === 'job/cancelled' ? null : record);
   }
+}
+
+/** Only random inputs have to be made; a sample's task and the user's arrays bring their own. */
+function inputsFor(task: TaskRef, card: ModelCard) {
+  return task.kind === 'random' ? requireTensorInputs(card) : tensorInputs(card);
 }
 
 function environment(): Environment {

@@ -14,6 +14,7 @@ import {
   saveRecord,
   storageNotice,
 } from '../../services/storage.ts';
+import { arraySignature } from '../card-facts.ts';
 import type { MeasuredVariant } from '../measured.ts';
 import type { LoadedModel } from '../model-slice.ts';
 import { notify } from '../notices.ts';
@@ -80,7 +81,7 @@ async function restoreSession(): Promise<void> {
     const files = await loadModelFiles(model.key, model.name);
     if (!files) return;
     const { card } = await openModel(files, job);
-    if (study.value.task.kind === 'files') await restoreUserArrays(card);
+    if (study.value.task.kind === 'files') await restoreUserArrays(arraySignature(card));
     const { measured, lastMeasuredKey, report, selectedId, ids } = record;
     studio.getState().setStudy(study.value, ids);
     studio.setState({ model: { ...model, card }, report, measured, lastMeasuredKey });

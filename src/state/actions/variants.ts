@@ -3,6 +3,7 @@ import { asStudioError } from '../../core/base/errors/index.ts';
 import { canonicalRecipe } from '../../core/recipe/parse.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import { MAX_VARIANTS } from '../../core/study/schema.ts';
+import type { FastestGuess } from '../fastest.ts';
 import { notify } from '../notices.ts';
 import { studio } from '../store.ts';
 
@@ -15,6 +16,14 @@ export function addVariant(recipe: Recipe): string | null {
   const id = studio.getState().addVariant(canonical.value);
   if (id === null) noteFull();
   return id;
+}
+
+/** The guess for this device, on the target that it is a guess for. */
+export function addFastest({ recipe, provider }: FastestGuess): void {
+  if (addVariant(recipe) === null) return;
+  const { history, setTargets } = studio.getState();
+  const targets = history?.present.study.targets ?? [];
+  if (!targets.some((target) => target.provider === provider)) setTargets([...targets, { provider, threads: 0 }]);
 }
 
 export function duplicateVariant(id: string): void {

@@ -1,9 +1,12 @@
 import { FlaskConical } from 'lucide-react';
+import { canonicalJson } from '../../core/base/json.ts';
+import type { Report } from '../../core/study/results.ts';
 import type { Sample } from '../../core/study/samples.ts';
 import type { TaskRef } from '../../core/study/schema.ts';
 import { browseFiles } from '../../services/files.ts';
-import { suggestRandomTask } from '../../services/tasks.ts';
+import { suggestRandomTask, taskTitle } from '../../services/tasks.ts';
 import { openFiles } from '../../state/actions/open.ts';
+import { tensorInputs } from '../../state/card-facts.ts';
 import type { LoadedModel } from '../../state/model-slice.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
@@ -18,20 +21,20 @@ import { RandomTaskForm } from './RandomTaskForm.tsx';
 /** What judges the variants: the sample's own task, random inputs, or the user's arrays. */
 export function TaskChooser() {
   const task = useStudio((state) => state.history?.present.study.task ?? null);
-  const title = useStudio((state) => state.report?.task.title ?? null);
-  const metric = useStudio((state) => state.report?.task.metrics[0]?.short ?? null);
+  const measured = useStudio((state) => state.report?.task ?? null);
   const open = useStudio((state) => state.panel === 'task');
   const model = useStudio((state) => state.model);
   const samples = useStudio((state) => state.samples);
   const { openPanel } = studio.getState();
   if (!task || !model) return null;
+  const metric = measuredMetric(task, measured);
   const sample = samples?.find(({ id }) => id === model.sampleId);
   return (
     <>
       <button type="button" className={buttonClass('plain', false, styles.chip)} onClick={() => openPanel('task')}>
         <FlaskConical size={15} aria-hidden />
         <span>
-          <span className={styles.chipKey}>Task:</span> {taskText(task, title)}
+          <span className={styles.chipKey}>Task:</span> {taskText(task)}
           {metric && ` (${metric})`}
         </span>
       </button>
@@ -42,10 +45,16 @@ export function TaskChooser() {
   );
 }
 
-export function taskText(task: TaskRef, title: string | null): string {
+/** The metric is known once the task's data were loaded, and belongs to that task only. */
+function measuredMetric(task: TaskRef, measured: Report['task'] | null): string | null {
+  const same = measured && canonicalJson(measured.ref) === canonicalJson(task);
+  return same ? (measured.metrics[0]?.short ?? null) : null;
+}
+
+export function taskText(task: TaskRef): string {
   if (task.kind === 'random') return `${plural(task.samples, 'random input')}`;
   if (task.kind === 'files') return `your data, ${plural(task.names.length, 'file')}`;
-  return title || task.id;
+  return taskTitle(task.id);
 }
 
 interface TaskFormProps {
@@ -70,7 +79,11 @@ function TaskForm({ task, model, sample }: TaskFormProps) {
             about="Real data with labels: the metric that people use for such models."
             onChoose={() => setTask({ kind: 'sample-task', id: sample.task.id, limit: sample.quickSamples })}
           />
-          {task.kind === 'sample-task' && <SampleLimit task={task} sample={sample} />}
+          {task.kind === 'sample-task' && (
+            <div className={styles.indented}>
+              <SampleLimit task={task} sample={sample} />
+            </div>
+          )}
         </section>
       )}
       <section>
@@ -78,9 +91,13 @@ function TaskForm({ task, model, sample }: TaskFormProps) {
           checked={task.kind === 'random'}
           title="Random inputs"
           about="Seeded. Variants are compared with the original’s outputs: cosine similarity, SQNR, largest error, top-1 agreement."
-          onChoose={() => setTask(suggestRandomTask(model.card.inputs, sample?.dims))}
+          onChoose={() => setTask(suggestRandomTask(tensorInputs(model.card), sample?.dims))}
         />
-        {task.kind === 'random' && <RandomTaskForm task={task} inputs={model.card.inputs} onChange={setTask} />}
+        {task.kind === 'random' && (
+          <div className={styles.indented}>
+            <RandomTaskForm task={task} inputs={tensorInputs(model.card)} onChange={setTask} />
+          </div>
+        )}
       </section>
       <section>
         <TaskRadio
@@ -89,8 +106,10 @@ function TaskForm({ task, model, sample }: TaskFormProps) {
           about="Inputs as .npy (named after the input), .npz (one array an input) or TensorProto .pb; expected outputs too, if you have them."
           onChoose={() => void chooseFiles()}
         />
-        <Button onClick={() => void chooseFiles()}>Choose files …</Button>
-        {task.kind === 'files' && <p className={controls.hint}>{task.names.join(', ')}</p>}
+        <div className={styles.indented}>
+          <Button onClick={() => void chooseFiles()}>Choose files …</Button>
+          {task.kind === 'files' && <p className={controls.hint}>{task.names.join(', ')}</p>}
+        </div>
       </section>
     </div>
   );

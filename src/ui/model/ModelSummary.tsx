@@ -24,7 +24,7 @@ export function ModelSummary() {
         <dd>{formatBytes(model.fileBytes)}</dd>
         <dt>Size</dt>
         <dd>
-          {formatCompact(card.parameters)} parameters, {formatCount(card.nodes)} nodes
+          {formatCompact(card.weights.parameters)} parameters, {formatCount(card.nodes.all)} nodes
         </dd>
         <dt>{card.inputs.length === 1 ? 'Input' : 'Inputs'}</dt>
         <dd>

@@ -11,7 +11,7 @@ import {
   Trash2,
   TriangleAlert,
 } from 'lucide-react';
-import { type KeyboardEvent, useState } from 'react';
+import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import type { MetricDefinition } from '../../core/eval/types.ts';
 import { downloadRecipe, downloadVariant } from '../../state/actions/export.ts';
 import { deleteVariant, duplicateVariant } from '../../state/actions/variants.ts';
@@ -38,9 +38,14 @@ interface VariantCardProps {
 
 export function VariantCard({ row, baseline, metric, count, selected, full }: VariantCardProps) {
   const [renaming, setRenaming] = useState(false);
+  const card = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (selected) card.current?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [selected]);
   const { selectVariant, renameVariant } = studio.getState();
   return (
     <article
+      ref={card}
       className={styles.card}
       data-selected={selected}
       data-stale={row.state === 'stale'}

@@ -1,7 +1,8 @@
 import { Plus } from 'lucide-react';
 import { presets } from '../../core/recipe/presets.ts';
 import { MAX_VARIANTS } from '../../core/study/schema.ts';
-import { addVariant } from '../../state/actions/variants.ts';
+import { addFastest, addVariant } from '../../state/actions/variants.ts';
+import { selectFastest } from '../../state/fastest.ts';
 import { selectComparison } from '../../state/rows.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { ActionMenu } from '../components/ActionMenu.tsx';
@@ -34,6 +35,7 @@ export function VariantStrip() {
 }
 
 function AddVariant() {
+  const fastest = useStudio(selectFastest);
   return (
     <ActionMenu
       heading="Add a variant from a preset"
@@ -42,12 +44,24 @@ function AddVariant() {
           <Plus size={16} /> Variant
         </button>
       }
-      actions={presets.map(({ id, title, description, recipe }) => ({
-        key: id,
-        label: title,
-        hint: description,
-        run: () => void addVariant(recipe),
-      }))}
+      actions={[
+        ...presets.map(({ id, title, description, recipe }) => ({
+          key: id,
+          label: title,
+          hint: description,
+          run: () => void addVariant(recipe),
+        })),
+        ...(fastest
+          ? [
+              {
+                key: 'fastest',
+                label: 'Fastest here',
+                hint: `A guess before measuring: ${fastest.reason}.`,
+                run: () => addFastest(fastest),
+              },
+            ]
+          : []),
+      ]}
     />
   );
 }
