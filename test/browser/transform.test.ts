@@ -49,6 +49,14 @@ beforeAll(async () => {
   site.offer('split.onnx', await bytesOf(split.graph));
   site.offer('w.bin', await bytesOf(split.external));
   site.offer('garbage.onnx', new Uint8Array(1000).fill(0xff));
+  const dangling = geluModel();
+  dangling.graph.nodes[0]!.inputs[0] = 'nowhere';
+  await offer('dangling.onnx', dangling);
+  const cyclic = geluModel();
+  cyclic.graph.nodes[0]!.inputs[0] = 'product';
+  await offer('cyclic.onnx', cyclic);
+  const whole = await modelToBytes(geluModel());
+  site.offer('cut.onnx', whole.subarray(0, whole.byteLength - 20));
 });
 afterAll(() => site?.close());
 
@@ -113,13 +121,17 @@ describe('building', () => {
             ...(await firstOutput(files, [1, 3, 48, 64])),
           });
         }
+        const sized = await session.card({ 'p2o.DynamicDimension.0': 1, 'p2o.DynamicDimension.1': 320 }, jobWith());
         session.dispose();
-        return { card, built };
+        return { card, built, sized };
       },
       [original, folded],
     );
     const [unchanged, after] = result.built as [(typeof result.built)[0], (typeof result.built)[0]];
-    expect(result.card).toBeTruthy();
+    expect(result.card.inputs).toMatchObject([{ name: 'x', dtype: 'float32' }]);
+    expect(result.card.cost).toBeUndefined();
+    expect(result.sized.cost!.macs).toBeGreaterThan(1e8);
+    expect(result.sized.activations!.peakBytes).toBeGreaterThan(1e5);
     expect(unchanged.dims).toEqual([1, 8, 6625]);
     expect(unchanged.files).toEqual(['weights.bin']);
     expect(unchanged.facts.parameters).toBeGreaterThan(2_500_000);
@@ -152,13 +164,18 @@ describe('building', () => {
 
   test('what is not a model is refused, and the next one opens', async () => {
     const codes = await site.page.evaluate(async () => {
-      const garbage = await codeOf(openNamed('garbage.onnx'));
+      const refused: string[] = [];
+      for (const name of ['garbage', 'dangling', 'cyclic', 'cut'])
+        refused.push(await codeOf(openNamed(`${name}.onnx`)));
       const opened = openNamed('gelu.onnx');
       const next = await codeOf(opened);
       (await opened).session.dispose();
-      return { garbage, next };
+      return { refused, next };
     });
-    expect(codes).toEqual({ garbage: 'file/not-onnx', next: 'resolved' });
+    expect(codes).toEqual({
+      refused: ['file/not-onnx', 'model/dangling-input', 'model/cycle', 'file/truncated'],
+      next: 'resolved',
+    });
   });
 });
 

@@ -3,6 +3,8 @@ import { describeModel, type ModelCard } from '../../core/analysis/card.ts';
 import { StudioError } from '../../core/base/errors/index.ts';
 import type { JobContext } from '../../core/base/progress.ts';
 import type { Model } from '../../core/ir/types.ts';
+import { validateModel } from '../../core/ir/validate.ts';
+import { expandHalfWeights } from '../../core/onnx/half-weights.ts';
 import { readModel } from '../../core/onnx/read.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import type { Executor, TensorStore } from '../../core/step/define.ts';
@@ -37,7 +39,6 @@ export interface VariantRequest {
 
 interface OpenModel {
   readonly model: Model;
-  readonly card: ModelCard;
   readonly store: TensorStore;
 }
 
@@ -66,14 +67,19 @@ export class TransformEngine {
       signal: job.signal,
       onProgress: job.onProgress,
     });
+    job.onProgress({ stage: 'checking the graph', done: 0, total: null, unit: 'nodes' });
+    const [problem] = validateModel(model);
+    if (problem) throw problem;
+    await expandHalfWeights(model);
     const card = describeModel(model);
     const id = `model-${this.#nextId++}`;
-    this.#models.set(id, { model, card, store: createScratchStore(scratchFolder) });
+    this.#models.set(id, { model, store: createScratchStore(scratchFolder) });
     return { id, card };
   }
 
-  card(id: string): ModelCard {
-    return this.#opened(id).card;
+  /** @param overrides values of free dimensions by symbol: with all of them known, costs are predicted */
+  card(id: string, overrides: Readonly<Record<string, number>>): ModelCard {
+    return describeModel(this.#opened(id).model, { overrides });
   }
 
   /** The variant as a runtime takes it: weights in a file of their own. */

@@ -2,6 +2,7 @@
  * Puts the worker layer on `window.harness`, so that tests can drive the real thing in a real browser. Nothing here is
  * part of the app.
  */
+import { runStudy } from '../../../src/core/study/run.ts';
 import * as client from '../../../src/rpc/client.ts';
 import { detectCapabilities } from '../../../src/runtime/capabilities.ts';
 import { pageAssetBase } from '../../../src/services/worker/asset-base.ts';
@@ -14,6 +15,7 @@ import { workerExecutor } from '../../../src/services/worker/worker-executor.ts'
 
 const harness = {
   client,
+  runStudy,
   detectCapabilities,
   pageAssetBase,
   spawnInfer,

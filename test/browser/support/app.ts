@@ -1,0 +1,91 @@
+/** The built app in a real Chromium, as its users meet it. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { chromiumArgs, findChromium } from '../../../scripts/lib/chromium.mjs';
+import { serve } from '../../../scripts/serve.mjs';
+
+export interface App {
+  readonly url: string;
+  readonly browser: Browser;
+  /** A page in a profile of its own. Errors on its console fail `close`. */
+  open(options?: { fragment?: string; width?: number; height?: number; dark?: boolean }): Promise<AppPage>;
+  close(): Promise<void>;
+}
+
+export interface AppPage {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** What went wrong on the page so far. */
+  readonly problems: string[];
+}
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+export async function startApp(): Promise<App> {
+  if (!existsSync(`${root}dist/index.html`)) throw new Error('dist/ is missing: run npm run build first.');
+  const executablePath = await findChromium();
+  if (!executablePath) throw new Error('No Chromium: npm test installs one.');
+  const server = await serve(`${root}dist`, { port: 0 });
+  const browser = await chromium.launch({ executablePath, args: chromiumArgs });
+  return {
+    url: server.url,
+    browser,
+    open: async ({ fragment = '', width = 1280, height = 720, dark = false } = {}) => {
+      const context = await browser.newContext({
+        viewport: { width, height },
+        colorScheme: dark ? 'dark' : 'light',
+        acceptDownloads: true,
+        permissions: ['clipboard-read', 'clipboard-write'],
+      });
+      // Headless Chromium cannot answer the native save dialog; without it the page downloads.
+      await context.addInitScript(() => {
+        Object.defineProperty(globalThis, 'showSaveFilePicker', { value: undefined });
+      });
+      const page = await context.newPage();
+      const problems: string[] = [];
+      page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
+      page.on('console', (message) => {
+        if (message.type() === 'error') problems.push(`console: ${message.text()}`);
+      });
+      await page.goto(server.url + fragment);
+      return { page, context, problems };
+    },
+    close: async () => {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
+
+/** Drops files on the window, as a person does. */
+export async function dropFiles(page: Page, files: readonly { name: string; bytes: Uint8Array }[]): Promise<void> {
+  const encoded = files.map(({ name, bytes }) => ({ name, base64: Buffer.from(bytes).toString('base64') }));
+  const transfer = await page.evaluateHandle((list) => {
+    const data = new DataTransfer();
+    for (const { name, base64 } of list) {
+      const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+      data.items.add(new File([bytes], name));
+    }
+    return data;
+  }, encoded);
+  for (const type of ['dragenter', 'dragover', 'drop'])
+    await page.dispatchEvent('body', type, { dataTransfer: transfer });
+}
+
+/** Waits until nothing runs any more: the Cancel button is gone and figures are there. */
+export async function waitForRun(page: Page, timeout = 180_000): Promise<void> {
+  await page.getByRole('button', { name: /^Run again/ }).waitFor({ timeout });
+  await page.waitForFunction(() => !document.querySelector('[role=progressbar]'), undefined, { timeout });
+}
+
+/** The table twin as text, a row an array of cells. */
+export async function tableRows(page: Page): Promise<string[][]> {
+  return page
+    .locator('table tbody tr')
+    .evaluateAll((rows) =>
+      rows.map((row) =>
+        [...row.querySelectorAll('th,td')].map((cell) => (cell.textContent ?? '').replace(/\s+/g, ' ').trim()),
+      ),
+    );
+}
