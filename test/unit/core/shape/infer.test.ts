@@ -225,10 +225,15 @@ describe('inferShapes', () => {
       initializers: [tensorFromNumbers('w', 'float32', [64, 64], new Array(4096).fill(0))],
       nodes,
     });
-    inferShapes(big);
-    const start = performance.now();
-    const table = inferShapes(big);
-    const ms = performance.now() - start;
+    // CPU time, the best of three: wall time on a busy machine says more about the machine.
+    let table = inferShapes(big);
+    let ms = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 3; round++) {
+      const start = process.cpuUsage();
+      table = inferShapes(big);
+      const { user, system } = process.cpuUsage(start);
+      ms = Math.min(ms, (user + system) / 1000);
+    }
     expect(table.get('v2499')?.shape).toEqual(['batch', 'seq', 64]);
     expect(ms).toBeLessThan(300);
   });
