@@ -13,7 +13,7 @@ serve<TransformContract>(
       executor.use(assetBase);
       return engine.open(files, scratchFolder, job);
     },
-    card: async ({ id }) => engine.card(id),
+    card: async ({ id, dims }) => engine.card(id, dims),
     build: (request, job) => engine.build(request, job),
     save: ({ variant, fileName }, job) => engine.save(variant, fileName, job),
     dispose: async ({ id }) => {

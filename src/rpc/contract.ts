@@ -69,7 +69,11 @@ export type TransformContract = {
     };
     response: { readonly id: string; readonly card: ModelCard };
   };
-  card: { request: { readonly id: string }; response: ModelCard };
+  /** Described anew, with values for free dimensions by symbol: with all of them known, costs are predicted. */
+  card: {
+    request: { readonly id: string; readonly dims: Readonly<Record<string, number>> };
+    response: ModelCard;
+  };
   /** The variant as a runtime takes it: weights in a file of their own. */
   build: {
     request: VariantRequest;

@@ -51,6 +51,12 @@ export class TransformSession {
     }
   }
 
+  /** Described anew, with values for free dimensions by symbol: with all of them known, costs are predicted. */
+  async card(dims: Readonly<Record<string, number>>, job: JobContext): Promise<ModelCard> {
+    const { client, id } = await this.#current(job);
+    return client.call('card', { id, dims }, job);
+  }
+
   /** @throws StudioError recipe/*, pass/*, job/cancelled, worker/crashed */
   async build(variant: SessionVariant, job: JobContext): Promise<BuiltInWorker> {
     const { client, id } = await this.#current(job);
