@@ -6,7 +6,8 @@ import { wire, wireName } from './wire.ts';
 
 /** What a reader waits for: bytes of the model file, or an external data file by its location. */
 export type Need =
-  | { readonly kind: 'bytes'; readonly offset: number; readonly length: number }
+  /** At least `least` bytes from `offset` on, at most `length`. */
+  | { readonly kind: 'bytes'; readonly offset: number; readonly length: number; readonly least: number }
   | { readonly kind: 'external'; readonly location: string };
 
 export type Answer = Uint8Array | ByteSource | undefined;
@@ -97,8 +98,10 @@ export class Cursor {
         : sequential
           ? Math.min(this.#nextWindowBytes * 2, largestWindowBytes)
           : jumpWindowBytes;
-    const wanted = Math.min(Math.max(length, this.#nextWindowBytes), this.source.byteLength - position);
-    this.#window = (yield { kind: 'bytes', offset: position, length: wanted }) as Uint8Array;
+    const left = this.source.byteLength - position;
+    const wanted = Math.min(Math.max(length, this.#nextWindowBytes), left);
+    const least = Math.min(length, left);
+    this.#window = (yield { kind: 'bytes', offset: position, length: wanted, least }) as Uint8Array;
     this.#windowStart = position;
     this.#index = 0;
   }
@@ -249,7 +252,7 @@ export class Cursor {
   *copyRange(offset: number, length: number): Reading<Uint8Array> {
     const at = offset - this.#windowStart;
     if (at >= 0 && at + length <= this.#window.length) return this.#window.slice(at, at + length);
-    return (yield { kind: 'bytes', offset, length }) as Uint8Array;
+    return new Uint8Array((yield { kind: 'bytes', offset, length, least: length }) as Uint8Array);
   }
 
   /** Passes over a field whose tag has just been read and returns all of it, tag included, as a copy. */

@@ -3,7 +3,8 @@ import { StudioError } from '../base/errors/index.ts';
 import type { Model } from '../ir/types.ts';
 import type { ReadContext } from './context.ts';
 import { Cursor } from './cursor.ts';
-import { type DriveOptions, drive, readExactly } from './drive.ts';
+import { type DriveOptions, drive } from './drive.ts';
+import { readExactly } from './read-exactly.ts';
 import { type Plausibility, readModelMessage } from './read-model.ts';
 import { describeForeign } from './sniff.ts';
 

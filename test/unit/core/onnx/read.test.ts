@@ -181,6 +181,34 @@ describe('windows', () => {
     expect(read).toBeLessThan(source.byteLength / 20);
   });
 
+  it.each([
+    ['of one size', () => 128],
+    ['that repeat with the layers', (i: number) => [256, 96, 96, 256, 640, 640][i % 6]!],
+    ['that never repeat', (i: number) => 100 + ((i * 7919) % 211)],
+  ])('reads ahead over weights %s, and finds the same', async (_, rowsOf) => {
+    const initializers = Array.from({ length: 60 }, (__, i) => {
+      const rows = rowsOf(i);
+      return tensorFromBytes(`layers.${i}.weight`, 'float32', [rows, 256], new Uint8Array(rows * 1024).fill(i));
+    });
+    const bytes = await modelToBytes(makeModel({ graph: makeGraph({ nodes: [], initializers }) }));
+    let open = 0;
+    let together = 0;
+    let total = 0;
+    const read = async (offset: number, length: number): Promise<Uint8Array> => {
+      open += 1;
+      total += 1;
+      together = Math.max(together, open);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      open -= 1;
+      return bytes.slice(offset, offset + length);
+    };
+    const model = await readModel({ name: 'm', byteLength: bytes.length, read });
+    const repeats = rowsOf(6) === rowsOf(0);
+    expect(together > 4).toBe(repeats);
+    expect(total).toBeLessThan(90);
+    expect(Buffer.compare(await modelToBytes(model), bytes)).toBe(0);
+  });
+
   it('reads a graph of many small nodes in a few large windows', async () => {
     const nodes = Array.from({ length: 20_000 }, (_, i) =>
       makeNode({ name: `node ${i}`, opType: 'Relu', inputs: [`x${i}`], outputs: [`x${i + 1}`] }),
