@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import type { Model } from '../../../../src/core/ir/types.ts';
+import { apply, expectSameOutputs, fired, ints, model, node, opsOf } from './helpers.ts';
+
+const id = 'merge-movements';
+type Parts = Parameters<typeof model>[0];
+const subject = (nodes: Parts['nodes'], parts: Partial<Parts> = {}) =>
+  model({ inputs: { x: [2, 3, 4] }, outputs: ['y'], nodes, ...parts });
+
+async function merges(before: Model, left: string[]): Promise<void> {
+  const after = await apply(before, [id, 'eliminate-identity']);
+  expect(fired(after, id)).toBeGreaterThan(0);
+  expect(opsOf(after.model)).toEqual(left);
+  await expectSameOutputs(before, after.model);
+}
+
+describe('merge-movements: what merges', () => {
+  it('Transposes', () =>
+    merges(subject([node('t = Transpose(x)', { perm: [2, 0, 1] }), node('y = Transpose(t)', { perm: [1, 0, 2] })]), [
+      'Transpose',
+    ]));
+  it('three of them, to nothing', () =>
+    merges(
+      subject([
+        'r = Relu(x)',
+        node('t = Transpose(r)', { perm: [1, 2, 0] }),
+        node('u = Transpose(t)', { perm: [1, 2, 0] }),
+        node('v = Transpose(u)', { perm: [1, 2, 0] }),
+        'y = Neg(v)',
+      ]),
+      ['Relu', 'Neg'],
+    ));
+  it('a Transpose that others read stays for them', () =>
+    merges(
+      subject(
+        [node('t = Transpose(x)', { perm: [2, 0, 1] }), node('y = Transpose(t)', { perm: [1, 0, 2] }), 'z = Exp(t)'],
+        { outputs: ['y', 'z'] },
+      ),
+      ['Transpose', 'Transpose', 'Exp'],
+    ));
+  it('reshapes of all kinds into the last', () =>
+    merges(
+      subject(
+        ['a = Reshape(x, s)', 'b = Unsqueeze(a, one)', node('c = Flatten(b)', { axis: 2 }), 'y = Reshape(c, u)'],
+        {
+          weights: { s: ints(0, -1), one: ints(1), u: ints(4, -1) },
+        },
+      ),
+      ['Reshape'],
+    ));
+  it('Slice + Squeeze', () =>
+    merges(
+      subject(['a = Slice(x, s, e, ax)', 'y = Squeeze(a, ax)'], { weights: { s: ints(1), e: ints(2), ax: ints(1) } }),
+      ['Gather'],
+    ));
+  it('Slice + Squeeze of the last element, axes from the end', () =>
+    merges(
+      subject(['a = Slice(x, s, e, ax)', 'y = Squeeze(a, ax2)'], {
+        weights: { s: ints(-1), e: ints(2 ** 40), ax: ints(-1), ax2: ints(2) },
+      }),
+      ['Gather'],
+    ));
+  it('Slice + Squeeze at opset 9', () =>
+    merges(
+      subject([node('a = Slice(x)', { starts: [1], ends: [2], axes: [0] }), node('y = Squeeze(a)', { axes: [0] })], {
+        opset: 9,
+      }),
+      ['Gather'],
+    ));
+});
+
+describe('merge-movements: what stays', () => {
+  const cases: [string, Model][] = [
+    [
+      'a Transpose with something between',
+      subject([
+        node('t = Transpose(x)', { perm: [2, 0, 1] }),
+        'r = Relu(t)',
+        node('y = Transpose(r)', { perm: [1, 0, 2] }),
+      ]),
+    ],
+    [
+      'a Reshape that copies a size from the shape between',
+      subject(['a = Reshape(x, s)', 'y = Reshape(a, u)'], { weights: { s: ints(6, 4), u: ints(0, 2, 2) } }),
+    ],
+    [
+      'a slice of two',
+      subject(['a = Slice(x, s, e, ax)', 'y = Exp(a)'], { weights: { s: ints(0), e: ints(2), ax: ints(0) } }),
+    ],
+    [
+      'a Squeeze of another axis',
+      subject(['a = Slice(x, s, e, ax)', 'y = Squeeze(a, o)'], {
+        inputs: { x: [2, 1, 3] },
+        weights: { s: ints(1), e: ints(2), ax: ints(0), o: ints(1) },
+      }),
+    ],
+    [
+      'a slice that others read',
+      subject(['a = Slice(x, s, e, ax)', 'y = Squeeze(a, ax)', 'z = Exp(a)'], {
+        outputs: ['y', 'z'],
+        weights: { s: ints(1), e: ints(2), ax: ints(1) },
+      }),
+    ],
+    [
+      'a slice that is returned',
+      subject(['a = Slice(x, s, e, ax)', 'y = Squeeze(a, ax)'], {
+        outputs: ['y', 'a'],
+        weights: { s: ints(1), e: ints(2), ax: ints(1) },
+      }),
+    ],
+    [
+      'bounds that callers may override',
+      subject(['a = Slice(x, s, e, ax)', 'y = Squeeze(a, ax)'], {
+        inputs: { x: [2, 3, 4], s: { dtype: 'int64', shape: [1] } },
+        weights: { s: ints(1), e: ints(2), ax: ints(1) },
+      }),
+    ],
+  ];
+  for (const [name, before] of cases) it(name, async () => expect(fired(await apply(before, [id]), id)).toBe(0));
+});
