@@ -46,6 +46,7 @@ class Planner implements HalfPlan {
   readonly kept: { node: Node; reason: string }[] = [];
   readonly #full = new Set<Node>();
   readonly #tables = new Map<Scope, ShapeTable | undefined>();
+  readonly #dtypes = new Map<Scope, Map<string, DType | undefined>>();
   /** The node that owns a subgraph. */
   readonly #owners = new Map<Scope, Node>();
   readonly #shapeDerived = new Map<Scope, Set<string>>();
@@ -66,8 +67,13 @@ class Planner implements HalfPlan {
     this.#growKeptRegions();
   }
 
+  /** Remembered, since constants change their type while the plan is carried out. */
   dtypeOf(scope: Scope, value: string): DType | undefined {
-    return scope.editor.constantOf(value)?.dtype ?? this.#tables.get(scope)?.get(value)?.dtype;
+    const known = this.#dtypes.get(scope) ?? new Map<string, DType | undefined>();
+    this.#dtypes.set(scope, known);
+    if (!known.has(value))
+      known.set(value, scope.editor.constantOf(value)?.dtype ?? this.#tables.get(scope)?.get(value)?.dtype);
+    return known.get(value);
   }
 
   isHalf(node: Node): boolean {

@@ -88,6 +88,10 @@ const halfSince: Readonly<Record<string, number>> = {
 /** These hold tensors in containers whose element type is part of a type this step does not rewrite. */
 const containerOp = /^(Sequence|Optional|SplitToSequence|ConcatFromSequence|StringSplit|StringConcat|RegexFullMatch)/;
 
+/** Nothing float goes into these, and onnxruntime's CPU kernels make float32 only: no Cast of an input can help them. */
+const fullSources =
+  /^(RandomNormal|RandomUniform|Bernoulli|EyeLike|HannWindow|HammingWindow|BlackmanWindow|MelWeightMatrix)/;
+
 /** Why a node must stay in float32 whatever the user asks; undefined when it may be converted. */
 export function cannotBeHalf(node: Node, opset: number): string | undefined {
   if (!isDefaultDomain(node.domain)) {
@@ -95,6 +99,7 @@ export function cannotBeHalf(node: Node, opset: number): string | undefined {
     return known ? undefined : `float16 is not known to be allowed for ${node.domain}.${node.opType}`;
   }
   if (containerOp.test(node.opType)) return 'sequences and optionals keep their element type';
+  if (fullSources.test(node.opType)) return `the runtime has no float16 kernel for ${node.opType}`;
   const since = halfSince[node.opType];
   return since !== undefined && opset < since ? `${node.opType} takes no float16 in opset ${opset}` : undefined;
 }
@@ -129,23 +134,6 @@ export function isAlwaysFullOutput(node: Node, outputIndex: number): boolean {
   }
 }
 
-/** Attributes that hold the number of an element type, with the type they stand for when missing. */
-const typeAttributes: Readonly<
-  Record<string, { readonly attribute: string; readonly whenMissing: 'float32' | 'input' }>
-> = {
-  Cast: { attribute: 'to', whenMissing: 'input' },
-  RandomNormal: { attribute: 'dtype', whenMissing: 'float32' },
-  RandomUniform: { attribute: 'dtype', whenMissing: 'float32' },
-  RandomNormalLike: { attribute: 'dtype', whenMissing: 'input' },
-  RandomUniformLike: { attribute: 'dtype', whenMissing: 'input' },
-  Bernoulli: { attribute: 'dtype', whenMissing: 'input' },
-  EyeLike: { attribute: 'dtype', whenMissing: 'input' },
-  HannWindow: { attribute: 'output_datatype', whenMissing: 'float32' },
-  HammingWindow: { attribute: 'output_datatype', whenMissing: 'float32' },
-  BlackmanWindow: { attribute: 'output_datatype', whenMissing: 'float32' },
-  MelWeightMatrix: { attribute: 'output_datatype', whenMissing: 'float32' },
-};
-
 /** Makes attributes that say "float32" say "float16". */
 export function retargetAttributes(node: Node): void {
   if (!isDefaultDomain(node.domain)) return;
@@ -156,11 +144,8 @@ export function retargetAttributes(node: Node): void {
     node.attributes.set('value', attrTensor(tensorFromNumbers('value', 'float16', [1], [clampToHalf(number)])));
     return;
   }
-  const entry = typeAttributes[node.opType];
-  if (!entry) return;
-  const named = intAttr(node, entry.attribute);
-  if (named === dtypeInfo.float32.onnx || (named === undefined && entry.whenMissing === 'float32'))
-    node.attributes.set(entry.attribute, attrInt(dtypeInfo.float16.onnx));
+  if (node.opType === 'Cast' && intAttr(node, 'to', 0) === dtypeInfo.float32.onnx)
+    node.attributes.set('to', attrInt(dtypeInfo.float16.onnx));
 }
 
 function clampToHalf(value: number): number {
