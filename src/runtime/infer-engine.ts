@@ -13,6 +13,8 @@ import type { RuntimeModel, Session, SessionPort } from './port.ts';
 export interface OpenedRuntime {
   readonly port: SessionPort;
   readonly memory: () => MemoryReading;
+  /** How long threads of a pool keep a core busy after a run; 0 or absent where they stop at once. */
+  readonly settleMs?: number;
   /** Gives back what the reading of memory holds. */
   close?(): void;
 }
@@ -80,8 +82,13 @@ export class InferEngine<Handle> implements InferPort<Handle> {
   }
 
   async #time(feeds: Feeds, runs: number): Promise<readonly number[]> {
+    const settleMs = this.#openSession().threads > 1 ? (this.#runtime?.settleMs ?? 0) : 0;
     const samples: number[] = [];
-    for (let run = 0; run < runs; run += 1) samples.push((await this.#timedRun(feeds)).ms);
+    for (let run = 0; run < runs; run += 1) {
+      samples.push((await this.#timedRun(feeds)).ms);
+      // Variants take turns: whoever runs next must find the machine quiet.
+      if (settleMs > 0) await new Promise((resolve) => setTimeout(resolve, settleMs));
+    }
     return samples;
   }
 

@@ -13,6 +13,8 @@ import { threadCount } from './threads.ts';
 export interface NodeRuntime {
   readonly port: SessionPort;
   readonly memory: () => MemoryReading;
+  /** See infer-engine.ts. */
+  readonly settleMs?: number;
   /** Ends the counting of memory. */
   close(): void;
 }
@@ -31,16 +33,20 @@ export async function openNodeRuntime(target: Target): Promise<NodeRuntime> {
     throw new StudioError('runtime/unavailable', { target: label, reason: 'the command line runs models on the CPU' });
   }
   const { port, memory } = await openNodeWebRuntime(target.threads);
+  webRuntimes += 1;
   return {
     port,
     memory: () => ({
-      wasmHeapPeakBytes: memory.wasmHeapBytes(),
+      // One heap serves the whole process, and nobody can say whose growth it was once there are several.
+      wasmHeapPeakBytes: webRuntimes === 1 ? memory.wasmHeapBytes() : null,
       gpuBufferPeakBytes: null,
       processPeakBytes: null,
     }),
     close: () => {},
   };
 }
+
+let webRuntimes = 0;
 
 /** Whether `cpu` means the native runtime here. */
 export async function hasNativeRuntime(): Promise<boolean> {

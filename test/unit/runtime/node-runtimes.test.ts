@@ -297,9 +297,8 @@ describe('infer engine', () => {
     const samples = await port.time(feeds, 5);
     expect(samples).toHaveLength(5);
     expect(Math.min(...samples)).toBeGreaterThan(0);
-    const memory = await port.memory();
-    if (provider === 'wasm') expect(memory.wasmHeapPeakBytes).toBeGreaterThanOrEqual(16 * 2 ** 20);
-    else expect(memory.wasmHeapPeakBytes).toBeNull();
+    // Other sessions of this process came before, so that neither figure could be told apart from theirs.
+    expect(await port.memory()).toMatchObject({ wasmHeapPeakBytes: null, gpuBufferPeakBytes: null });
     port.dispose();
   });
 
