@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Layer (longest prefix wins) -> layers and packages it may import, itself always included. */
 const rules = {
   'src/core/base': ['@noble/hashes', 'fflate'],
-  'src/core/onnx': ['src/core/base', 'src/core/ir'],
+  'src/core/onnx': ['src/core/base', 'src/core/ir', 'zod'],
   'src/core/ir': ['src/core/base'],
   'src/core/shape': ['src/core/base', 'src/core/ir'],
   'src/core/analysis': ['src/core/base', 'src/core/ir', 'src/core/shape'],

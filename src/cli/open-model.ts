@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { StudioError } from '../core/base/errors/index.ts';
 import type { JobContext } from '../core/base/progress.ts';
 import type { Model } from '../core/ir/types.ts';
+import { validateModel } from '../core/ir/validate.ts';
 import { expandHalfWeights } from '../core/onnx/half-weights.ts';
 import { readModel } from '../core/onnx/read.ts';
 import { openFileSource } from '../runtime/node-file-source.ts';
@@ -37,6 +38,8 @@ export async function openModelFile(path: string, job: JobContext): Promise<Open
     signal: job.signal,
     onProgress: job.onProgress,
   });
+  const [problem] = validateModel(model);
+  if (problem) throw problem;
   await expandHalfWeights(model);
   let digest: Promise<string> | undefined;
   return { path, name, fileBytes: found.size, model, sha256: () => (digest ??= hashFile(path)) };
