@@ -41,7 +41,7 @@ export interface ModelCost {
 
 /** Functions and subgraphs deeper than this count as unknown. */
 const maxDepth = 64;
-const maxNestedNodes = 1_000_000;
+const maxNestedNodes = 150_000;
 
 /**
  * The work that one run of the model takes, from its shapes (give `inferShapes` overrides for all free dimensions).

@@ -3,7 +3,8 @@
  *
  * Evidence, by the names used below:
  * - `measured-node-webgpu`: each operator in a one-node float32 model at opsets 12, 13, 15 and 17 to 23, loaded with the
- *   WebGPU execution provider of onnxruntime-node 1.30.0 (SwiftShader adapter); placement read from its verbose log.
+ *   WebGPU execution provider of onnxruntime-node 1.30.0 (SwiftShader adapter); placement read from its verbose log
+ *   (`bench/webgpu-kernels.mjs` repeats it; Einsum, Trilu, ConstantOfShape and DequantizeLinear by hand-made models).
  * - `measured-web`: run in Chromium with onnxruntime-web 1.30.0, WASM and native WebGPU (`/webgpu` build).
  * - `measured-web-wasm`: ONNX's node test cases loaded with onnxruntime-web 1.30.0's WASM build.
  * - `source`: read in onnxruntime's source, not measured.

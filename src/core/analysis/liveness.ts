@@ -32,7 +32,7 @@ export interface MemoryPlan {
 }
 
 const maxDepth = 64;
-const maxNestedNodes = 1_000_000;
+const maxNestedNodes = 150_000;
 
 /** @param shapes inferred with a value for every free dimension, or the plan is only a lower bound */
 export function memoryPlan(model: Model, shapes: ShapeTable): MemoryPlan {

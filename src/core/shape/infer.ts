@@ -12,7 +12,7 @@ import { buildTable } from './table.ts';
 import type { InferOptions, ShapeNote, ShapeTable } from './types.ts';
 
 /** Nodes visited inside subgraphs and functions, over and over for nested ones; beyond it they stay unknown. */
-const maxNestedVisits = 1_000_000;
+const maxNestedVisits = 150_000;
 const maxNestedDepth = 64;
 const maxNotes = 1000;
 

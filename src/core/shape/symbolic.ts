@@ -280,12 +280,16 @@ function isAtomNonNegative(atom: Atom): boolean {
   return name === 'max' ? args.some(isNonNegative) : name === 'broadcast' || args.every(isNonNegative);
 }
 
-function nestedDivision(value: Expr): { dividend: Sym; divisor: Sym } | undefined {
-  const term = value.terms.length === 1 ? value.terms[0]! : undefined;
+/** floor(x/m) + c, which divided by n is floor((x + c*m) / (m*n)): a chain of strides becomes one division. */
+function nestedDivision(value: Expr): { dividend: Sym; divisor: number } | undefined {
+  const [term, constant] = value.terms;
+  const offset = constant ? constant.coefficient : 0;
+  if (value.terms.length > 2 || (constant && constant.atoms.length > 0) || !Number.isInteger(offset)) return undefined;
   if (term?.coefficient !== 1 || term.atoms.length !== 1) return undefined;
   const inner = term.atoms[0]!.call;
-  if (inner?.name !== 'div' || typeof inner.args[1] !== 'number') return undefined;
-  return { dividend: inner.args[0]!, divisor: inner.args[1] };
+  const divisor = inner?.args[1];
+  if (inner?.name !== 'div' || typeof divisor !== 'number') return undefined;
+  return { dividend: add(inner.args[0]!, offset * divisor), divisor };
 }
 
 function divideTerm(dividend: Term, divisor: Term): Sym {

@@ -48,6 +48,9 @@ describe('symbolic dimensions', () => {
     expect(text(add(floorDiv(add(seq, -1), 2), 1))).toBe(text(ceilDiv(seq, 2)));
     expect(text(floorDiv(floorDiv(seq, 2), 3))).toBe('floor(seq/6)');
     expect(text(floorDiv(add(mul(seq, 4), 6), 4))).toBe('seq+1');
+    let strided: Sym = seq;
+    for (let step = 0; step < 5; step++) strided = add(floorDiv(sub(strided, 1), 2), 1);
+    expect(text(mul(strided, 32))).toBe('floor((seq+31)/32)*32');
   });
 
   it('compares under the assumption that sizes are not negative', () => {
