@@ -96,7 +96,7 @@ describe('symbolic dimensions', () => {
     expect(text(parseDim('batch-size'))).toBe('batch-size');
     expect(text(parseDim('p2o.DynamicDimension.0'))).toBe('p2o.DynamicDimension.0');
     expect(text(parseDim('what is this?!'))).toBe('what is this?!');
-    expect(text(parseDim('('.repeat(200)))).toBe('('.repeat(200));
+    expect(text(parseDim('('.repeat(5000)))).toBe('('.repeat(5000));
     expect(text(parseDim(dimNameOf('/model/layer.0/Add:0', 2)))).toBe('_model_layer.0_Add_0[2]');
   });
 
