@@ -94,13 +94,19 @@ function inflateBounded(packed: Uint8Array): Result<Uint8Array> {
   return ok(bytes);
 }
 
+/** Members that have no default to fall back on. */
+const ALWAYS_KEPT: ReadonlySet<string> = new Set(['version', 'model', 'task']);
+
+/** Members without a default. */
+const ALWAYS_IN_LINK: ReadonlySet<string> = new Set(['version', 'model', 'task']);
+
 /** Leaves out whatever is a default: links stay short, and stay valid when new parameters are added. */
 function compactStudy(study: Study): unknown {
   const { format: _format, variants, ...rest } = study;
   const defaults = studySchema.parse({ model: study.model, task: study.task, variants: [{}] });
   const changed = Object.fromEntries(
     Object.entries(rest).filter(
-      ([key, value]) => key === 'version' || canonicalJson(value) !== canonicalJson(defaults[key as keyof Study]),
+      ([key, value]) => ALWAYS_KEPT.has(key) || canonicalJson(value) !== canonicalJson(defaults[key as keyof Study]),
     ),
   );
   return { ...changed, variants: variants.map(compactRecipe) };

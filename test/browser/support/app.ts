@@ -38,9 +38,9 @@ export async function startApp(): Promise<App> {
         acceptDownloads: true,
         permissions: ['clipboard-read', 'clipboard-write'],
       });
-      // Headless Chromium cannot answer the native save dialog; without it the page downloads.
+      // Headless Chromium cannot answer the native dialogs; without them the page downloads, as in other browsers.
       await context.addInitScript(() => {
-        Object.defineProperty(globalThis, 'showSaveFilePicker', { value: undefined });
+        for (const picker of ['showOpenFilePicker', 'showSaveFilePicker']) Reflect.deleteProperty(globalThis, picker);
       });
       const page = await context.newPage();
       const problems: string[] = [];

@@ -48,13 +48,10 @@ describe('hostile and damaged links', () => {
       expect(codeOf(link.slice(0, length)), `at ${length}`).toMatch(/^(link|recipe)\//);
   });
   test('random text', () => {
-    fc.assert(fc.property(fc.string(), (text) => expect(codeOf(text)).toMatch(/^(link|recipe)\//)));
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) =>
-        expect(codeOf(`w1.${toBase64Url(bytes)}`)).toMatch(/^(link|recipe)\//),
-      ),
-    );
-    fc.assert(fc.property(fc.json(), (text) => expect(codeOf(pack(JSON.parse(text)))).toMatch(/^(link|recipe)\//)));
+    const isRefused = (text: string) => /^(link|recipe)\//.test(codeOf(text));
+    fc.assert(fc.property(fc.string(), isRefused));
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => isRefused(`w1.${toBase64Url(bytes)}`)));
+    fc.assert(fc.property(fc.json(), (text) => isRefused(pack(JSON.parse(text)))));
   });
   test('a bomb stops at the size limit', () => {
     const bomb = `w1.${toBase64Url(deflateRawSync(Buffer.alloc(40_000_000, 32)))}`;
