@@ -29,6 +29,8 @@ export async function bundle(folder, name, modules, target) {
     configFile: false,
     logLevel: 'warn',
     publicDir: false,
+    // Packages come along: the bundle lies where none can be found.
+    ssr: { noExternal: true },
     plugins: [
       {
         name: 'bench-entry',

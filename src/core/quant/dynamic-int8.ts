@@ -3,13 +3,19 @@ import { StudioError } from '../base/errors/index.ts';
 import type { Model } from '../ir/types.ts';
 import { isDefaultDomain } from '../ir/walk.ts';
 import { raiseOpset } from '../passes/support/raise-opset.ts';
-import { type Advisory, defineStep, type ExecutionProvider, type ProviderSupport } from '../step/define.ts';
+import {
+  type Advisory,
+  defineStep,
+  type ExecutionProvider,
+  type ProviderSupport,
+  type StepContext,
+} from '../step/define.ts';
 import { DynamicQuantizer } from './support/dynamic-ops.ts';
 import { nodeSelector } from './support/patterns.ts';
 import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
 import { adviseSkipped, nothingToDo, percent, unmatchedPatternAdvice } from './support/report.ts';
 import { closeScopes, nodesOf, openScopes, opsetOf } from './support/scopes.ts';
-import { findWeightUses } from './support/weight-uses.ts';
+import { findWeightUses, type WeightUse } from './support/weight-uses.ts';
 import { dropIfUnused, weightBytes } from './support/weights.ts';
 
 const TITLE = 'INT8, activations quantized while running';
@@ -77,29 +83,38 @@ function isChosenType(opType: string, settings: DynamicInt8Params): boolean {
   return chosen[opType] ?? false;
 }
 
+function selectUses(model: Model, settings: DynamicInt8Params): WeightUse[] {
+  const selects = nodeSelector(settings);
+  return findWeightUses(openScopes(model)).filter(({ node }) => isChosenType(node.opType, settings) && selects(node));
+}
+
+async function needOpset(ctx: StepContext): Promise<void> {
+  const obstacle = await raiseOpset(ctx, NEEDED_OPSET);
+  if (obstacle === undefined) return;
+  const reason = `DynamicQuantizeLinear needs opset ${NEEDED_OPSET}, and the model cannot be raised: ${obstacle}`;
+  throw new StudioError('pass/refused', { step: TITLE, reason });
+}
+
 function check(model: Model, settings: DynamicInt8Params): Advisory[] {
   const advice = [
     ...alreadyQuantizedAdvice(model),
     ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
   ];
+  const uses = selectUses(model, settings);
+  if (uses.length === 0) advice.push(nothingToDo(TITLE, 'selected MatMul, Gemm, Conv or LSTM with a constant weight'));
   const opset = opsetOf(model);
-  if (opset < NEEDED_OPSET)
+  if (uses.length > 0 && opset < NEEDED_OPSET)
     advice.push({
       level: 'info',
       code: 'quant/opset-raised',
       message: `The model has opset ${opset}; DynamicQuantizeLinear needs ${NEEDED_OPSET}, so it is raised first.`,
     });
-  const selects = nodeSelector(settings);
-  const uses = findWeightUses(openScopes(model)).filter(
-    ({ node }) => isChosenType(node.opType, settings) && selects(node),
-  );
-  if (uses.length === 0) advice.push(nothingToDo(TITLE, 'selected MatMul, Gemm, Conv or LSTM with a constant weight'));
-  const sizes = new Map(uses.map((use) => [use.source.tensor, weightBytes(use.source)]));
-  let total = 0;
-  let inConvolutions = 0;
-  for (const bytes of sizes.values()) total += bytes;
-  for (const { source } of uses.filter(({ family }) => family === 'convolution'))
-    inConvolutions += sizes.get(source.tensor)!;
+  const bytesOf = (chosen: readonly WeightUse[]) => {
+    const distinct = new Map(chosen.map(({ source }) => [source.tensor, source]));
+    return [...distinct.values()].reduce((sum, source) => sum + weightBytes(source), 0);
+  };
+  const total = bytesOf(uses);
+  const inConvolutions = bytesOf(uses.filter(({ family }) => family === 'convolution'));
   if (inConvolutions > 0.5 * total)
     advice.push({
       level: 'info',
@@ -166,12 +181,7 @@ export const step = defineStep({
   runsOn,
   check,
   run: async (ctx, settings) => {
-    const obstacle = await raiseOpset(ctx, NEEDED_OPSET);
-    if (obstacle !== undefined)
-      throw new StudioError('pass/refused', {
-        step: TITLE,
-        reason: `DynamicQuantizeLinear needs opset ${NEEDED_OPSET}, and the model cannot be raised: ${obstacle}`,
-      });
+    if (selectUses(ctx.model, settings).some(({ source }) => source.tensor.dtype === 'float32')) await needOpset(ctx);
     const scopes = openScopes(ctx.model);
     const shapes = await ctx.shapes();
     const selects = nodeSelector(settings);

@@ -12,17 +12,18 @@ import {
 } from '../step/define.ts';
 import { nodeLabel, nodeSelector } from './support/patterns.ts';
 import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { nothingToDo, unmatchedPatternAdvice } from './support/report.ts';
+import { adviseSkipped, nothingToDo, unmatchedPatternAdvice } from './support/report.ts';
 import { closeScopes, openScopes, opsetOf, type Scope } from './support/scopes.ts';
 import { type ExpandForm, type Grouping, WeightStore } from './support/stored-weights.ts';
 import { replaceEmbedding, WeightRewriter } from './support/weight-rewrite.ts';
-import { findWeightUses, type WeightUse } from './support/weight-uses.ts';
-import { dropIfUnused } from './support/weights.ts';
+import { findComputedRecurrence, findWeightUses, type WeightUse } from './support/weight-uses.ts';
+import { computedWeights, dropIfUnused } from './support/weights.ts';
 
 const TITLE = 'INT8 weights, computed in floating point';
-/** DequantizeLinear exists from 10, takes an axis from 13 and blocks from 21. */
+/** DequantizeLinear exists from 10, takes an axis from 13, float16 scales from 19 and blocks from 21. */
 const PER_TENSOR_OPSET = 10;
 const PER_AXIS_OPSET = 13;
+const HALF_SCALE_OPSET = 19;
 const BLOCKED_OPSET = 21;
 
 const params = z.object({
@@ -105,13 +106,17 @@ function groupingFor(use: WeightUse, { granularity, blockSize }: Params): Groupi
  */
 async function chooseForm(ctx: StepContext, settings: Params): Promise<ExpandForm> {
   if (settings.expand === 'load') return 'load';
-  const needed = { tensor: PER_TENSOR_OPSET, channel: PER_AXIS_OPSET, block: BLOCKED_OPSET }[settings.granularity];
+  const byGranularity = { tensor: PER_TENSOR_OPSET, channel: PER_AXIS_OPSET, block: BLOCKED_OPSET }[
+    settings.granularity
+  ];
+  const isHalf = selectUses(openScopes(ctx.model), settings).some(({ source }) => source.tensor.dtype === 'float16');
+  const needed = Math.max(byGranularity, isHalf ? HALF_SCALE_OPSET : 0);
   const obstacle = opsetOf(ctx.model) >= needed ? undefined : await raiseOpset(ctx, needed);
   if (obstacle === undefined) return 'run';
   ctx.advise({
     level: 'warning',
     code: 'quant/expanded-at-load',
-    message: `DequantizeLinear in this granularity needs opset ${needed}, and the model has ${opsetOf(ctx.model)} (${obstacle}). The weights are expanded when the model loads.`,
+    message: `DequantizeLinear in this ${isHalf ? 'granularity and type' : 'granularity'} needs opset ${needed}, and the model has ${opsetOf(ctx.model)} (${obstacle}). The weights are expanded when the model loads.`,
   });
   return 'load';
 }
@@ -196,6 +201,11 @@ export const step = defineStep({
     const form = await chooseForm(ctx, settings);
     const scopes = openScopes(ctx.model);
     const uses = selectUses(scopes, settings);
+    if (settings.recurrent)
+      adviseSkipped(
+        ctx,
+        findComputedRecurrence(scopes).map((node) => ({ node, reason: computedWeights })),
+      );
     if (uses.length === 0) {
       ctx.advise(nothingToDo(TITLE, `selected weight of at least ${settings.minElements} elements`));
       return;

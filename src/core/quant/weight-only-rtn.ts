@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Model, Tensor } from '../ir/types.ts';
+import type { Model } from '../ir/types.ts';
 import {
   type Advisory,
   defineStep,
@@ -133,14 +133,8 @@ function check(model: Model, settings: Params): Advisory[] {
     (site) => (site.opType === 'MatMul' ? settings.matmul : settings.gemm) && selects(site.node),
   );
   if (chosen.length === 0) advice.push(nothingToDo(TITLE, 'selected MatMul or Gemm with a constant weight'));
-  const tensors = new Map<string, Tensor>(
-    chosen.map(({ weight }) => [weightKey({ ...weight, transposed: false }), weight.tensor]),
-  );
-  let bytes = 0;
-  for (const { weight } of new Map(
-    chosen.map((site) => [weightKey({ ...site.weight, transposed: false }), site]),
-  ).values())
-    bytes += weightBytes(weight);
+  const distinct = [...new Map(chosen.map(({ weight }) => [weight.tensor, weight])).values()];
+  const bytes = distinct.reduce((sum, weight) => sum + weightBytes(weight), 0);
   const all = floatWeightBytes(model);
   if (chosen.length > 0 && bytes < 0.5 * all)
     advice.push({
@@ -148,7 +142,7 @@ function check(model: Model, settings: Params): Advisory[] {
       code: 'quant/small-share',
       message: `MatMul and Gemm hold ${percent(bytes, all)} of the weights; the rest (convolutions, embeddings, recurrent layers) stays as it is. "INT8 weights" covers those.`,
     });
-  if ([...tensors.values()].some((tensor) => tensor.dtype === 'float16'))
+  if (distinct.some(({ tensor }) => tensor.dtype === 'float16'))
     advice.push({
       level: 'warning',
       code: 'quant/needs-shader-f16',

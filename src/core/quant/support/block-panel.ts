@@ -18,6 +18,8 @@ export interface PanelShape {
   readonly columns: number;
   /** A power of two, at least 16. */
   readonly blockSize: number;
+  /** Elements from one row of `values` to the next; `columns` when left out. */
+  readonly rowStride?: number;
 }
 
 export interface PanelRanges {
@@ -104,7 +106,7 @@ class WasmPanelQuantizer implements PanelQuantizer {
   }
 
   load(values: Float32Array, shape: PanelShape): void {
-    const { order, rows, columns, blockSize } = shape;
+    const { order, rows, columns, blockSize, rowStride = columns } = shape;
     this.#shape = shape;
     const paddedColumns = order === 'columns' ? oddLines(columns) : alignUp(columns, blockSize);
     const paddedRows = order === 'columns' ? blockSize : rows;
@@ -117,10 +119,10 @@ class WasmPanelQuantizer implements PanelQuantizer {
     this.#reserve(this.#packedAt + this.#blocks * blockSize);
 
     const target = new Float32Array(this.#memory.buffer, 0, paddedRows * paddedColumns);
-    if (paddedColumns === columns) target.set(values.subarray(0, rows * columns));
+    if (paddedColumns === columns && rowStride === columns) target.set(values.subarray(0, rows * columns));
     else
       for (let row = 0; row < rows; row += 1) {
-        target.set(values.subarray(row * columns, (row + 1) * columns), row * paddedColumns);
+        target.set(values.subarray(row * rowStride, row * rowStride + columns), row * paddedColumns);
         target.fill(0, row * paddedColumns + columns, (row + 1) * paddedColumns);
       }
     target.fill(0, rows * paddedColumns);
@@ -245,15 +247,15 @@ export class PlainPanelQuantizer implements PanelQuantizer {
   }
 
   #forEachBlock(visit: (index: number, start: number, stride: number, length: number) => void): void {
-    const { order, rows, columns, blockSize } = this.#shape;
+    const { order, rows, columns, blockSize, rowStride = columns } = this.#shape;
     if (order === 'columns') {
-      for (let column = 0; column < columns; column += 1) visit(column, column, columns, rows);
+      for (let column = 0; column < columns; column += 1) visit(column, column, rowStride, rows);
       return;
     }
     const perRow = Math.ceil(columns / blockSize);
     for (let row = 0; row < rows; row += 1)
       for (let b = 0; b < perRow; b += 1)
-        visit(row * perRow + b, row * columns + b * blockSize, 1, Math.min(blockSize, columns - b * blockSize));
+        visit(row * perRow + b, row * rowStride + b * blockSize, 1, Math.min(blockSize, columns - b * blockSize));
   }
 }
 
@@ -263,4 +265,15 @@ export function createPanelQuantizer(): PanelQuantizer {
   } catch {
     return new PlainPanelQuantizer();
   }
+}
+
+let shared: PanelQuantizer | undefined;
+
+/**
+ * One for everybody: its memory is then paid for once. Between `load` and the last use of what comes out there must
+ * be no `await`.
+ */
+export function sharedPanelQuantizer(): PanelQuantizer {
+  shared ??= createPanelQuantizer();
+  return shared;
 }

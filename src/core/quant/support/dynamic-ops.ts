@@ -13,7 +13,7 @@ import { replaceLinear } from './linear-rewrite.ts';
 import { findLinearSite, type LinearSite, type SkippedSite } from './linear-sites.ts';
 import { nodeLabel } from './patterns.ts';
 import { importContribOps, type Scope } from './scopes.ts';
-import { isFloatWeight, type WeightSource, weightKey, weightSource } from './weights.ts';
+import { computedWeights, isFloatWeight, type WeightSource, weightKey, weightSource } from './weights.ts';
 
 /** Initializers of one quantized weight, in the graph that held the original. */
 interface StoredWeight {
@@ -207,7 +207,7 @@ export class DynamicQuantizer {
   async #lstm(scope: Scope, node: Node): Promise<void> {
     const sources = [1, 2].map((index) => weightSource(scope, node.inputs[index] ?? ''));
     const [input, recurrence] = sources;
-    if (!input || !recurrence) return;
+    if (!input || !recurrence) return this.#skip(node, computedWeights);
     for (const { tensor, transposed } of [input, recurrence]) {
       if (transposed || tensor.dims.length !== 3) return this.#skip(node, 'its weights are not plain constants');
       if (tensor.dtype !== 'float32') return this.#skip(node, notFloat32(tensor));

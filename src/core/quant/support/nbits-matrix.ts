@@ -4,13 +4,14 @@
  */
 import { throwIfCancelled } from '../../base/cancel.ts';
 import { StudioError } from '../../base/errors/index.ts';
+import { float32ArrayToFloat16 } from '../../base/float16.ts';
 import { dtypeInfo } from '../../ir/dtype.ts';
-import { bytesOf, floatsOf, readTensorSlab, tensorFromBytes, tensorFromNumbers } from '../../ir/tensor.ts';
+import { bytesOf, floatsOf, readTensorSlab } from '../../ir/tensor.ts';
 import type { Tensor, TensorData } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
-import { createPanelQuantizer, type PanelQuantizer, type QuantizedPanel } from './block-panel.ts';
+import { type PanelQuantizer, type QuantizedPanel, sharedPanelQuantizer } from './block-panel.ts';
 import type { NBitsScheme } from './nbits-parameters.ts';
-import { packZeroPoints } from './pack-nbits.ts';
+import { packZeroPoints, zeroPointRowBytes } from './pack-nbits.ts';
 
 /** Weights in the form MatMulNBits takes (ContribOperators.md, onnxruntime 1.30). */
 export interface NBitsMatrix {
@@ -39,6 +40,9 @@ export interface NBitsRequest extends NBitsScheme {
 }
 
 /** Source bytes to have in memory at once, and bytes of codes to collect before they are handed on. */
+/** A panel this large is still in a core's second-level cache when it is read again. */
+const PANEL_BYTES = 256 << 10;
+const COLUMNS_AT_A_TIME = 512;
 const defaultLimits = { readBytes: 8 << 20, collectBytes: 48 << 20 };
 
 /**
@@ -51,23 +55,41 @@ export async function quantizeMatrix(ctx: StepContext, request: NBitsRequest): P
   const blobBytes = (blockSize * bits) / 8;
   const job = new MatrixJob(ctx, request, blocksPerColumn, blobBytes);
   const data: TensorData = await ctx.store.put(N * blocksPerColumn * blobBytes, job.codes());
-  const scales = tensorFromNumbers(`${name}_scales`, request.scaleType, [N, blocksPerColumn], job.scales);
-  const zeroPoints = symmetric
-    ? undefined
-    : tensorFromBytes(
-        `${name}_zero_points`,
-        'uint8',
-        [N, Math.ceil((blocksPerColumn * bits) / 8)],
-        packZeroPoints(job.zeroPoints, N, blocksPerColumn, bits),
-      );
+  const scaleData = request.scaleType === 'float16' ? float32ArrayToFloat16(job.scales) : job.scales;
+  const scales: Tensor = {
+    name: `${name}_scales`,
+    dtype: request.scaleType,
+    dims: [N, blocksPerColumn],
+    data: await ctx.store.put(scaleData.byteLength, [bytesOf(scaleData)]),
+  };
+  const zeroPoints = symmetric ? undefined : await storeZeroPoints(ctx, request, job.zeroPoints, blocksPerColumn);
   const packed: Tensor = { name: `${name}_Q${bits}`, dtype: 'uint8', dims: [N, blocksPerColumn, blobBytes], data };
   return { K, N, bits, blockSize, packed, scales, zeroPoints };
+}
+
+async function storeZeroPoints(
+  ctx: StepContext,
+  { name, N, bits }: NBitsRequest,
+  zeroPoints: Uint8Array,
+  blocksPerColumn: number,
+): Promise<Tensor> {
+  const packed = packZeroPoints(zeroPoints, N, blocksPerColumn, bits);
+  const data = await ctx.store.put(packed.byteLength, [packed]);
+  return { name: `${name}_zero_points`, dtype: 'uint8', dims: [N, zeroPointRowBytes(blocksPerColumn, bits)], data };
+}
+
+/** Part of the source in memory: `rows` rows from block `firstBlock` on, of `columns` columns from `firstColumn` on. */
+interface ColumnSlab {
+  readonly firstColumn: number;
+  readonly columns: number;
+  readonly firstBlock: number;
+  readonly rows: number;
 }
 
 class MatrixJob {
   readonly scales: Float32Array;
   readonly zeroPoints: Uint8Array;
-  readonly #panel: PanelQuantizer = createPanelQuantizer();
+  readonly #panel: PanelQuantizer = sharedPanelQuantizer();
   readonly #elementBytes: number;
   readonly #limits: typeof defaultLimits;
 
@@ -90,18 +112,31 @@ class MatrixJob {
 
   /** Stored [N, K]: the result has the source's order, so it can leave as it is made. */
   async *#codesOfRows(): AsyncGenerator<Uint8Array> {
-    const { K, N, blockSize } = this.request;
+    const { K, N } = this.request;
     const rowsPerSlab = Math.max(1, Math.floor(this.#limits.readBytes / (K * this.#elementBytes)));
     for (let n = 0; n < N; n += rowsPerSlab) {
       await this.#breathe();
       const rows = Math.min(rowsPerSlab, N - n);
-      const values = await this.#read(n * K, rows * K);
-      this.#panel.load(values, { order: 'rows', rows, columns: K, blockSize });
-      const { packed, scales, zeroPoints } = this.#quantize();
-      this.scales.set(scales, n * this.blocksPerColumn);
-      if (this.zeroPoints.length > 0) this.zeroPoints.set(zeroPoints, n * this.blocksPerColumn);
-      yield packed.slice();
+      yield this.#quantizeRows(await this.#read(n * K, rows * K), n, rows);
     }
+  }
+
+  #quantizeRows(values: Float32Array, firstRow: number, rows: number): Uint8Array {
+    const { K, blockSize } = this.request;
+    const rowBytes = this.blocksPerColumn * this.blobBytes;
+    const codes = new Uint8Array(rows * rowBytes);
+    const rowsPerPanel = Math.max(1, Math.floor(PANEL_BYTES / (K * 4)));
+    for (let row = 0; row < rows; row += rowsPerPanel) {
+      const panelRows = Math.min(rowsPerPanel, rows - row);
+      const panel = values.subarray(row * K, (row + panelRows) * K);
+      this.#panel.load(panel, { order: 'rows', rows: panelRows, columns: K, blockSize });
+      const { packed, scales, zeroPoints } = this.#quantize();
+      codes.set(packed, row * rowBytes);
+      const at = (firstRow + row) * this.blocksPerColumn;
+      this.scales.set(scales, at);
+      if (this.zeroPoints.length > 0) this.zeroPoints.set(zeroPoints, at);
+    }
+    return codes;
   }
 
   /** Stored [K, N]: codes of a column come from all over the source, so a range of columns is collected at a time. */
@@ -119,30 +154,53 @@ class MatrixJob {
         const firstRow = block * blockSize;
         const rows = Math.min(panelsPerRead * blockSize, K - firstRow);
         const values = await this.#readRows(firstRow, rows, n, columns);
-        for (let row = 0; row < rows; row += blockSize) {
-          const panelRows = Math.min(blockSize, rows - row);
-          const panel = values.subarray(row * columns, (row + panelRows) * columns);
-          this.#panel.load(panel, { order: 'columns', rows: panelRows, columns, blockSize });
-          this.#scatter(this.#quantize(), collected, n, columns, block + row / blockSize);
-        }
+        this.#quantizeColumns(values, collected, { firstColumn: n, columns, firstBlock: block, rows });
       }
       yield bytesOf(collected);
     }
   }
 
+  /** Some columns at a time, all blocks of theirs, so that the place where their codes go stays in the cache. */
+  #quantizeColumns(values: Float32Array, collected: Uint32Array, slab: ColumnSlab): void {
+    const { blockSize } = this.request;
+    const { columns, rows, firstBlock } = slab;
+    for (let column = 0; column < columns; column += COLUMNS_AT_A_TIME) {
+      const width = Math.min(COLUMNS_AT_A_TIME, columns - column);
+      for (let row = 0; row < rows; row += blockSize) {
+        const panelRows = Math.min(blockSize, rows - row);
+        this.#panel.load(values.subarray(row * columns + column), {
+          order: 'columns',
+          rows: panelRows,
+          columns: width,
+          blockSize,
+          rowStride: columns,
+        });
+        this.#scatter(this.#quantize(), collected, column, width, firstBlock + row / blockSize, slab.firstColumn);
+      }
+    }
+  }
+
   /** Block `block` of each column goes to its place among the column's blocks. */
-  #scatter(panel: QuantizedPanel, collected: Uint32Array, firstColumn: number, columns: number, block: number): void {
+  #scatter(
+    panel: QuantizedPanel,
+    collected: Uint32Array,
+    column: number,
+    width: number,
+    block: number,
+    firstColumn: number,
+  ): void {
     const words = this.blobBytes / 4;
-    const source = new Uint32Array(panel.packed.buffer, panel.packed.byteOffset, columns * words);
+    const source = new Uint32Array(panel.packed.buffer, panel.packed.byteOffset, width * words);
     const columnWords = this.blocksPerColumn * words;
-    for (let column = 0, from = 0; column < columns; column += 1) {
-      const to = column * columnWords + block * words;
+    for (let i = 0, from = 0; i < width; i += 1) {
+      const to = (column + i) * columnWords + block * words;
       for (let word = 0; word < words; word += 1) collected[to + word] = source[from++]!;
     }
-    for (let column = 0; column < columns; column += 1) {
-      const at = (firstColumn + column) * this.blocksPerColumn + block;
-      this.scales[at] = panel.scales[column]!;
-      if (this.zeroPoints.length > 0) this.zeroPoints[at] = panel.zeroPoints[column]!;
+    const { scales, zeroPoints } = this;
+    let at = (firstColumn + column) * this.blocksPerColumn + block;
+    for (let i = 0; i < width; i += 1, at += this.blocksPerColumn) {
+      scales[at] = panel.scales[i]!;
+      if (zeroPoints.length > 0) zeroPoints[at] = panel.zeroPoints[i]!;
     }
   }
 

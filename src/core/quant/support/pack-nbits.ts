@@ -21,12 +21,16 @@ export function packZeroPoints(
 ): Uint8Array<ArrayBuffer> {
   const rowBytes = zeroPointRowBytes(blocksPerRow, bits);
   const perByte = 8 / bits;
+  const padding = 2 ** (bits - 1);
   const packed = new Uint8Array(rows * rowBytes);
-  for (let row = 0; row < rows; row += 1)
-    for (let b = 0; b < rowBytes * perByte; b += 1) {
-      const zeroPoint = b < blocksPerRow ? zeroPoints[row * blocksPerRow + b]! : 2 ** (bits - 1);
-      packed[row * rowBytes + Math.floor(b / perByte)]! |= zeroPoint << ((b % perByte) * bits);
+  for (let row = 0, at = 0; row < rows; row += 1) {
+    const end = (row + 1) * blocksPerRow;
+    for (let from = row * blocksPerRow; from < end; from += perByte) {
+      let byte = 0;
+      for (let i = 0; i < perByte; i += 1) byte |= (from + i < end ? zeroPoints[from + i]! : padding) << (i * bits);
+      packed[at++] = byte;
     }
+  }
   return packed;
 }
 

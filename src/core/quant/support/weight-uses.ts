@@ -46,6 +46,14 @@ export function findWeightUses(scopes: readonly Scope[]): WeightUse[] {
   return uses;
 }
 
+/** LSTM, GRU and RNN nodes whose weights are no constants. */
+export function findComputedRecurrence(scopes: readonly Scope[]): Node[] {
+  return [...nodesOf(scopes)]
+    .filter(({ node }) => isDefaultDomain(node.domain) && families[node.opType]?.family === 'recurrent')
+    .filter(({ node, scope }) => !weightSource(scope, node.inputs[1] ?? ''))
+    .map(({ node }) => node);
+}
+
 type Axes = Pick<WeightUse, 'channelAxis' | 'reductionAxis'>;
 
 function axesOf(node: Node, inputIndex: number, { tensor, transposed }: WeightSource): Axes | undefined {

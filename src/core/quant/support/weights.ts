@@ -81,3 +81,7 @@ export function weightKey({ scope, valueName, transposed }: WeightSource): strin
 export function weightBytes({ tensor }: WeightSource): number {
   return tensorByteLength(tensor);
 }
+
+/** Why a recurrent layer may have no weights to quantize: exporters reorder gates with Slice and Concat. */
+export const computedWeights =
+  'its weights are computed in the graph; folding constants before this step makes them weights';
