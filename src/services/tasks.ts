@@ -3,7 +3,7 @@
 import { StudioError } from '../core/base/errors/index.ts';
 import { canonicalJson } from '../core/base/json.ts';
 import type { JobContext } from '../core/base/progress.ts';
-import { loadTask, taskDefinitions } from '../core/eval/tasks/load-task.ts';
+import { loadTask } from '../core/eval/tasks/load-task.ts';
 import { randomFeeds } from '../core/eval/tasks/random-inputs.ts';
 import type { Feeds, InputSpec, TaskFiles, TaskSource } from '../core/eval/types.ts';
 import { type FreeInput, suggestInputs } from '../core/study/default-inputs.ts';
@@ -25,26 +25,6 @@ export interface TaskContext {
   readonly inputs: readonly FreeInput[];
   readonly samples: readonly Sample[];
   readonly arrays: UserArrays | null;
-}
-
-/** The title of a sample's task; its id where this version does not know it. */
-export function taskTitle(id: string): string {
-  return taskDefinitions.find((definition) => definition.id === id)?.title ?? id;
-}
-
-/** Random inputs for a model, with a number for every free dimension. */
-export function suggestRandomTask(inputs: readonly FreeInput[], dims: Readonly<Record<string, number>> = {}): TaskRef {
-  return {
-    kind: 'random',
-    seed: 1,
-    samples: 16,
-    inputs: suggestInputs(inputs, dims).map(({ name, dims: sizes, distribution, max }) => ({
-      name,
-      dims: sizes,
-      distribution,
-      max,
-    })),
-  };
 }
 
 /** @throws StudioError task/* */

@@ -52,7 +52,11 @@ export function mergeReport(before: Merged, report: Report, used: StudyDraft): M
     const result = report.variants[index];
     if (!result || (!result.facts && !result.error)) continue;
     const byTarget: Record<string, TargetMeasurement> = { ...measured[key]?.byTarget };
-    for (const measurement of result.measurements) byTarget[targetKey(measurement.target)] = measurement;
+    for (const measurement of result.measurements) {
+      const target = targetKey(measurement.target);
+      // What a run has only begun to measure anew takes the place of finished figures when it is finished too.
+      if (isFinished(measurement) || !isFinished(byTarget[target])) byTarget[target] = measurement;
+    }
     measured[key] = {
       recipe,
       facts: result.facts,
@@ -68,9 +72,15 @@ export function mergeReport(before: Merged, report: Report, used: StudyDraft): M
 export function isComplete(entry: MeasuredVariant | undefined, targets: Study['targets']): boolean {
   if (!entry) return false;
   if (entry.error) return true;
-  return targets.every((target) => {
-    const measurement = entry.byTarget[targetKey(target)];
-    // While a run is under way, memory and latency come before the evaluation.
-    return measurement !== undefined && (measurement.evaluation !== null || measurement.error !== null);
-  });
+  return targets.every((target) => isFinished(entry.byTarget[targetKey(target)]));
+}
+
+/** While a run is under way, memory and latency come before the evaluation. */
+function isFinished(measurement: TargetMeasurement | undefined): boolean {
+  return measurement !== undefined && (measurement.evaluation !== null || measurement.error !== null);
+}
+
+/** True when some target's figures are from before this moment (ISO 8601): a run that measures anew is not there yet. */
+export function isOlderThan(entry: MeasuredVariant | undefined, moment: string, targets: Study['targets']): boolean {
+  return targets.some((target) => (entry?.byTarget[targetKey(target)]?.measuredAt ?? '') < moment);
 }

@@ -10,13 +10,18 @@ export interface Notice {
 type Listener = (notice: Notice) => void;
 
 const listeners = new Set<Listener>();
+/** Said before anybody could show it: a link that cannot be read is noticed before the first frame. */
+let waiting: Notice[] = [];
 
 export function notify(notice: Notice): void {
+  if (listeners.size === 0) waiting.push(notice);
   for (const listener of listeners) listener(notice);
 }
 
 /** @returns a function that stops listening */
 export function onNotice(listener: Listener): () => void {
   listeners.add(listener);
+  for (const notice of waiting) listener(notice);
+  waiting = [];
   return () => listeners.delete(listener);
 }

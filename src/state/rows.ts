@@ -8,7 +8,7 @@ import { compareLatency, type LatencyDifference } from '../core/study/latency.ts
 import type { Report, TargetMeasurement, VariantFacts, Verdict } from '../core/study/results.ts';
 import { targetLabel } from '../core/study/run.ts';
 import type { Gate, Target } from '../core/study/schema.ts';
-import { isComplete, type MeasuredVariant, studyKeys, targetKey } from './measured.ts';
+import { isComplete, isOlderThan, type MeasuredVariant, studyKeys, targetKey } from './measured.ts';
 import { memoize } from './memoize.ts';
 import type { StudioState } from './store.ts';
 
@@ -76,6 +76,7 @@ const compare = memoize(
     measured: StudioState['measured'],
     lastMeasuredKey: StudioState['lastMeasuredKey'],
     jobIds: readonly string[] | null,
+    freshSince: string | null,
     task: Report['task'] | null,
   ): Comparison => {
     if (!history) return EMPTY;
@@ -89,7 +90,9 @@ const compare = memoize(
     const baseline = entries[0]?.shown;
     const rows = entries.map(({ id, recipe, exact, shown }, index): VariantRow => {
       const isBaseline = index === 0;
-      const running = jobIds?.includes(id) === true && !isComplete(exact, study.targets);
+      const unfinished =
+        !isComplete(exact, study.targets) || (freshSince !== null && isOlderThan(exact, freshSince, study.targets));
+      const running = jobIds?.includes(id) === true && unfinished;
       return {
         id,
         index,
@@ -115,6 +118,7 @@ export function selectComparison(state: StudioState): Comparison {
     state.measured,
     state.lastMeasuredKey,
     state.job?.ids ?? null,
+    state.job?.freshSince ?? null,
     state.report?.task ?? null,
   );
 }

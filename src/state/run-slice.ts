@@ -9,9 +9,9 @@ import type { StudyDraft } from './study-slice.ts';
 export interface RunningJob {
   readonly startedAt: number;
   readonly progress: Progress | null;
-  /** What is being run, e.g. "B INT8 on WebGPU". */
-  readonly cancelling: boolean;
   readonly ids: readonly string[];
+  /** ISO 8601; set when everything is measured anew, whatever is known. */
+  readonly freshSince: string | null;
 }
 
 export interface RunSlice {
@@ -24,7 +24,7 @@ export interface RunSlice {
   /** The key that each variant was last measured under: what a card shows, greyed, once its settings have changed. */
   lastMeasuredKey: Readonly<Record<string, string>>;
 
-  startJob(ids: readonly string[]): void;
+  startJob(ids: readonly string[], fresh?: boolean): void;
   jobProgress(progress: Progress): void;
   /** Takes a (partial) report of a run of `used`. */
   takeReport(report: Report, used: StudyDraft): void;
@@ -39,8 +39,9 @@ export const createRunSlice: SliceCreator<RunSlice> = (set) => ({
   measured: {},
   lastMeasuredKey: {},
 
-  startJob(ids) {
-    set({ job: { startedAt: performance.now(), progress: null, cancelling: false, ids }, runError: null });
+  startJob(ids, fresh = false) {
+    const freshSince = fresh ? new Date().toISOString() : null;
+    set({ job: { startedAt: performance.now(), progress: null, ids, freshSince }, runError: null });
   },
   jobProgress(progress) {
     set((state) => (state.job ? { job: { ...state.job, progress } } : {}));

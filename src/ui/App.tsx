@@ -1,5 +1,5 @@
 import { Tooltip } from '@base-ui/react/tooltip';
-import { useEffect } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 import { Toaster, toast } from 'sonner';
 import { onNotice } from '../state/notices.ts';
 import { useStudio } from '../state/use-studio.ts';
@@ -13,11 +13,17 @@ import { DropZone } from './start/DropZone.tsx';
 import { StartPage } from './start/StartPage.tsx';
 import { JobAnnouncer } from './status/JobAnnouncer.tsx';
 import { StatusBar } from './status/StatusBar.tsx';
-import { Workbench } from './Workbench.tsx';
+
+// The start page needs none of it; it is fetched while the user reads.
+const loadWorkbench = () => import('./Workbench.tsx');
+const Workbench = lazy(loadWorkbench);
 
 export function App() {
   const hasModel = useStudio((state) => state.model !== null && state.history !== null);
   useEffect(listenToKeys, []);
+  useEffect(() => {
+    void loadWorkbench();
+  }, []);
   useEffect(
     () =>
       onNotice(({ level, text, advice, action }) => {
@@ -36,7 +42,15 @@ export function App() {
         <PanelBoundary name="header">
           <Header />
         </PanelBoundary>
-        <PanelBoundary name="page">{hasModel ? <Workbench /> : <StartPage />}</PanelBoundary>
+        <PanelBoundary name="page">
+          {hasModel ? (
+            <Suspense fallback={<main />}>
+              <Workbench />
+            </Suspense>
+          ) : (
+            <StartPage />
+          )}
+        </PanelBoundary>
         <PanelBoundary name="status line">
           <StatusBar />
         </PanelBoundary>

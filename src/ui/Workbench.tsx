@@ -26,7 +26,7 @@ const VIEWS = [
 type View = (typeof VIEWS)[number]['value'];
 
 /** The one window: model and recipe on the left, variants above, the comparison in the middle. */
-export function Workbench() {
+export default function Workbench() {
   const view = useStudio((state) => toView(state.history?.present.study.view));
   return (
     <main className={styles.workbench}>

@@ -37,13 +37,13 @@ export function beginJob(onProgress: (progress: Progress) => void): JobContext &
   };
 }
 
-/** Only the job that is current may clear what the screen says of it. */
+/** Only the job that is current may write what it found, or clear what the screen says of it. */
 export function isCurrent(job: JobContext): boolean {
-  return controller !== null && controller.signal === job.signal;
+  return controller !== null && controller.signal === job.signal && !controller.signal.aborted;
 }
 
+/** The page is free at once; workers that are slow to notice are terminated by their clients. */
 export function cancelJob(): void {
-  const { job } = studio.getState();
-  if (job) studio.setState({ job: { ...job, cancelling: true } });
   controller?.abort();
+  studio.setState({ job: null, opening: null });
 }

@@ -12,7 +12,7 @@ import { type OpenModel, openModel } from '../../services/engine.ts';
 import { fetchFile, type ModelFileSet, type PickedFile, sortFiles } from '../../services/files.ts';
 import { clearLink } from '../../services/links.ts';
 import { fetchSampleModel, loadSampleIndex } from '../../services/samples.ts';
-import { suggestRandomTask } from '../../services/tasks.ts';
+import { suggestRandomTask } from '../../services/task-suggestions.ts';
 import { arraySignature, carriedRecipe, tensorInputs } from '../card-facts.ts';
 import type { LoadedModel } from '../model-slice.ts';
 import { notify } from '../notices.ts';
@@ -73,7 +73,8 @@ export async function openSample(sample: Sample, study?: Study): Promise<void> {
     () => ({ kind: 'sample', id: sample.id }),
     { sample, ...(study ? { study } : {}) },
   );
-  if (opened && !study) await runAll();
+  // Whoever opens a link wants to see what it shows; a sample is small enough to run unasked.
+  if (opened) await runAll();
 }
 
 /** A link: the model by its reference where that can be had, and the study as it was. */

@@ -7,7 +7,6 @@ import { runStudy } from '../../core/study/run.ts';
 import type { TaskRef } from '../../core/study/schema.ts';
 import { userArrays } from '../../services/arrays.ts';
 import { openedModel, studyHost } from '../../services/engine.ts';
-import { prepareTask } from '../../services/tasks.ts';
 import { requireTensorInputs, taskDims, tensorInputs } from '../card-facts.ts';
 import { studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
@@ -26,11 +25,13 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
   const { study } = used;
   const sample = state.samples?.find(({ id }) => id === model.sampleId);
   const job = beginJob(jobProgress);
-  startJob(used.ids);
+  startJob(used.ids, fresh);
   const host = studyHost(opened, {
     dims: taskDims(model.card, study.task, sample),
-    task: (inner) =>
-      prepareTask(
+    task: async (inner) => {
+      // Loaded with the first run: image packs, decoders and metrics are no part of the first screen.
+      const { prepareTask } = await import('../../services/tasks.ts');
+      return prepareTask(
         {
           ref: study.task,
           inputs: inputsFor(study.task, model.card),
@@ -38,7 +39,8 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
           arrays: userArrays(),
         },
         inner,
-      ),
+      );
+    },
   });
   try {
     const report = await runStudy({

@@ -4,7 +4,7 @@ import type { Report } from '../../core/study/results.ts';
 import type { Sample } from '../../core/study/samples.ts';
 import type { TaskRef } from '../../core/study/schema.ts';
 import { browseFiles } from '../../services/files.ts';
-import { suggestRandomTask, taskTitle } from '../../services/tasks.ts';
+import { suggestRandomTask } from '../../services/task-suggestions.ts';
 import { openFiles } from '../../state/actions/open.ts';
 import { tensorInputs } from '../../state/card-facts.ts';
 import type { LoadedModel } from '../../state/model-slice.ts';
@@ -34,7 +34,8 @@ export function TaskChooser() {
       <button type="button" className={buttonClass('plain', false, styles.chip)} onClick={() => openPanel('task')}>
         <FlaskConical size={15} aria-hidden />
         <span>
-          <span className={styles.chipKey}>Task:</span> {taskText(task)}
+          <span className={styles.chipKey}>Task:</span>{' '}
+          {taskText(task, sameTask(task, measured) ? measured!.title : null)}
           {metric && ` (${metric})`}
         </span>
       </button>
@@ -47,14 +48,17 @@ export function TaskChooser() {
 
 /** The metric is known once the task's data were loaded, and belongs to that task only. */
 function measuredMetric(task: TaskRef, measured: Report['task'] | null): string | null {
-  const same = measured && canonicalJson(measured.ref) === canonicalJson(task);
-  return same ? (measured.metrics[0]?.short ?? null) : null;
+  return sameTask(task, measured) ? (measured?.metrics[0]?.short ?? null) : null;
 }
 
-export function taskText(task: TaskRef): string {
+function sameTask(task: TaskRef, measured: Report['task'] | null): boolean {
+  return measured !== null && canonicalJson(measured.ref) === canonicalJson(task);
+}
+
+export function taskText(task: TaskRef, title: string | null): string {
   if (task.kind === 'random') return `${plural(task.samples, 'random input')}`;
   if (task.kind === 'files') return `your data, ${plural(task.names.length, 'file')}`;
-  return taskTitle(task.id);
+  return title ?? 'the sample’s own';
 }
 
 interface TaskFormProps {

@@ -23,7 +23,6 @@ export function StatusBar() {
           progress={active.progress}
           startedAt={active.startedAt}
           fallback={opening ? `Opening ${opening.name}` : 'Starting'}
-          cancelling={job?.cancelling ?? false}
         />
       ) : (
         <p className={styles.stage}>
@@ -53,13 +52,12 @@ interface JobLineProps {
   readonly progress: Progress | null;
   readonly startedAt: number;
   readonly fallback: string;
-  readonly cancelling: boolean;
 }
 
-function JobLine({ progress, startedAt, fallback, cancelling }: JobLineProps) {
+function JobLine({ progress, startedAt, fallback }: JobLineProps) {
   const elapsed = useElapsed(startedAt);
   const share = progressShare(progress);
-  const stage = cancelling ? 'Cancelling' : (progress?.stage ?? fallback);
+  const stage = progress?.stage ?? fallback;
   return (
     <div className={styles.job}>
       <span className={styles.stage} title={stage}>
@@ -79,9 +77,7 @@ function JobLine({ progress, startedAt, fallback, cancelling }: JobLineProps) {
         />
       </div>
       <span className={styles.elapsed}>{formatElapsed(elapsed)}</span>
-      <Button onClick={cancelJob} disabled={cancelling}>
-        Cancel
-      </Button>
+      <Button onClick={cancelJob}>Cancel</Button>
     </div>
   );
 }

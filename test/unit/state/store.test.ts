@@ -124,6 +124,23 @@ describe('results', () => {
     expect(row(0).state).toBe('fresh');
   });
 
+  it('that are finished stay while a run measures anew, also when it is cancelled', () => {
+    const full = fixtureReport(fixtureStudy(['wasm']));
+    const begun = {
+      ...full,
+      variants: full.variants.map((variant) => ({
+        ...variant,
+        measurements: variant.measurements.map((entry) => ({ ...entry, evaluation: null })),
+      })),
+    };
+    state().startJob(ids(), true);
+    expect(row(1).state).toBe('running');
+    state().takeReport(begun, state().history!.present);
+    expect(row(1).cells[0]!.measurement!.evaluation).not.toBeNull();
+    state().endJob(null);
+    expect(row(1).state).toBe('fresh');
+  });
+
   it('are judged again when the gate moves, without a run', () => {
     // 4-bit is about one point worse than the original.
     expect(row(5).cells[0]!.verdict!.verdict).not.toBe('pass');
