@@ -24,8 +24,12 @@ async function onPage(options: Parameters<App['open']>[0], body: (opened: AppPag
   }
 }
 
-const variantNames = (page: AppPage['page']) =>
-  page.locator('article[data-variant]').evaluateAll((cards) => cards.map((card) => card.getAttribute('aria-label')));
+const variantNames = async (page: AppPage['page']) => {
+  await page.locator('article[data-variant]').nth(1).waitFor();
+  return page
+    .locator('article[data-variant]')
+    .evaluateAll((cards) => cards.map((card) => card.getAttribute('aria-label')));
+};
 const runAll = (page: AppPage['page']) => page.getByRole('button', { name: /^Run all/ }).click();
 
 describe('a sample', () => {
@@ -79,7 +83,7 @@ describe('a model of the user’s own', () => {
       await page.getByRole('checkbox', { name: /WebGPU/ }).check();
       await page.keyboard.press('Escape');
       await page.getByRole('button', { name: /Variant$/ }).click();
-      await page.getByRole('menuitem', { name: /Simplify only/ }).click();
+      await page.getByRole('menuitem', { name: /INT8 weights/ }).click();
       await runAll(page);
       await waitForRun(page);
       const rows = (await tableRows(page)).map((row) => row.join(' '));
@@ -88,7 +92,7 @@ describe('a model of the user’s own', () => {
       expect(rows.filter((row) => row.includes('WASM')).length).toBe(gpu.length);
       for (const row of gpu) expect(row).not.toMatch(/mismatch|fell back/i);
 
-      await page.getByText('Simplify only').first().click();
+      await page.getByRole('button', { name: 'INT8 weights', exact: true }).click();
       await page.getByRole('button', { name: 'Download' }).click();
       const [download] = await Promise.all([
         page.waitForEvent('download'),
@@ -96,7 +100,7 @@ describe('a model of the user’s own', () => {
       ]);
       expect(download.suggestedFilename()).toMatch(/\.onnx$/);
       const bytes = new Uint8Array(await readFile((await download.path())!));
-      expect(bytes.length).toBeLessThan(model.length);
+      expect(bytes.length).toBeLessThan(0.6 * model.length);
       await dropFiles(page, [{ name: 'again.onnx', bytes }]);
       await page
         .getByText(/again\.onnx/)
@@ -114,7 +118,7 @@ describe('a model of the user’s own', () => {
     const { page, context } = opened;
     try {
       await dropFiles(page, [{ name: 'classifier.onnx', bytes: model }]);
-      await page.getByText('classifier.onnx').first().waitFor();
+      await page.locator('article[data-variant]').first().waitFor();
       for (const [name, bytes, message] of [
         [
           'notes.onnx',
@@ -126,7 +130,7 @@ describe('a model of the user’s own', () => {
       ] as const) {
         await dropFiles(page, [{ name, bytes }]);
         await page.getByText(message).first().waitFor({ timeout: 15_000 });
-        expect(await page.getByText('classifier.onnx').count()).toBeGreaterThan(0);
+        expect(await page.getByText('classifier').count()).toBeGreaterThan(0);
       }
       expect(opened.problems.filter((problem) => problem.startsWith('uncaught'))).toEqual([]);
     } finally {
@@ -165,10 +169,12 @@ describe('while it runs', () => {
     const opened = await app.open();
     const { page, context } = opened;
     try {
-      const crashed = new Set<string>();
+      let inferWorkers = 0;
       page.on('worker', (worker) => {
-        if (!worker.url().includes('infer') || crashed.size > 0) return;
-        crashed.add(worker.url());
+        if (!worker.url().includes('infer')) return;
+        inferWorkers += 1;
+        // The first one folds constants for the transform worker; the second is the original's session.
+        if (inferWorkers !== 3) return;
         // An error nobody catches, at the top of the worker: what a broken runtime looks like from outside.
         setTimeout(
           () =>
@@ -184,11 +190,11 @@ describe('while it runs', () => {
       });
       await page.getByRole('button', { name: /Text direction/ }).click();
       await waitForRun(page);
-      expect(crashed.size).toBe(1);
+      expect(inferWorkers).toBeGreaterThan(3);
       const rows = (await tableRows(page)).map((row) => row.join(' '));
       const broken = rows.filter((row) => /stopped unexpectedly/.test(row));
       expect(broken.length).toBe(1);
-      expect(rows.filter((row) => /\d ms/.test(row)).length).toBe(rows.length - 1);
+      expect(rows.filter((row) => /Pass|Fail|Too few/.test(row)).length).toBe(rows.length - 2);
     } finally {
       await context.close();
     }
