@@ -4,20 +4,25 @@ import { GraphEditor } from '../ir/editor.ts';
 import type { Tensor } from '../ir/types.ts';
 import { forEachGraph, localValues, subgraphsOf } from '../ir/walk.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
-import { likenessKey, sameTensor } from './support/same-tensor.ts';
+import { likenessKey, sameTensor, shellOf } from './support/same-tensor.ts';
 
 /** The weights of one graph, by what a cheap look tells apart. */
 type Layer = Map<string, { readonly name: string; readonly tensor: Tensor }[]>;
+
+const increment = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1);
 
 class Deduplication {
   readonly #ctx: StepContext;
   /** How many graphs define a name. One that hides another is not given more readers: runtimes mix the two up. */
   readonly #definitions = new Map<string, number>();
+  /** How many weights share dtype and dims: one alone needs no reading. */
+  readonly #shells = new Map<string, number>();
 
   constructor(ctx: StepContext) {
     this.#ctx = ctx;
     forEachGraph(ctx.model, (graph) => {
-      for (const name of localValues(graph)) this.#definitions.set(name, (this.#definitions.get(name) ?? 0) + 1);
+      for (const name of localValues(graph)) increment(this.#definitions, name);
+      for (const tensor of graph.initializers.values()) increment(this.#shells, shellOf(tensor));
     });
   }
 
@@ -28,7 +33,7 @@ class Deduplication {
     const layers: readonly Layer[] = [...outer, new Map()];
     for (const [name, tensor] of [...graph.initializers]) {
       // A weight that a caller may override, or that the graph returns by name, is not like the others.
-      if (editor.isGraphOutput(name) || editor.isGraphInput(name)) continue;
+      if (editor.isGraphOutput(name) || editor.isGraphInput(name) || this.#shells.get(shellOf(tensor)) === 1) continue;
       await this.#dedupe(editor, layers, name, tensor);
     }
     editor.finish();

@@ -4,7 +4,7 @@ import type { Dim } from '../ir/types.ts';
 import type { ShapeTable } from '../shape/types.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { type FactLookup, factsIn } from './support/facts.ts';
-import { editEveryGraph, isOp, labelOf } from './support/scopes.ts';
+import { containsOp, editEveryGraph, isOp, labelOf } from './support/scopes.ts';
 
 /** Sizes that the graph's inputs have, by name: a caller gives them, and they are hardly ever 0. */
 function inputSizes(ctx: StepContext, table: ShapeTable): ReadonlySet<Dim> {
@@ -34,6 +34,8 @@ function constantTarget(
   return free === 0 || copied.every((dim) => sizes.has(dim)) ? target : undefined;
 }
 
+const ops = ['Reshape'];
+
 export const step = defineStep({
   id: 'fold-reshape-targets',
   title: 'Write reshape targets down',
@@ -47,6 +49,7 @@ export const step = defineStep({
   source: 'ONNX operator specification, Reshape-5 to 21: 0 copies a size, -1 is inferred',
   runsOn: () => runsEverywhere,
   run: async (ctx) => {
+    if (!containsOp(ctx.model.graph, ops)) return;
     const table = await ctx.shapes();
     const sizes = inputSizes(ctx, table);
     await editEveryGraph(ctx, ({ editor, graph, nodes, opset, kind }) => {

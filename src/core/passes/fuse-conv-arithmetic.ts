@@ -7,7 +7,7 @@ import { arithmeticWithConstant, perChannel } from './support/affine-nodes.ts';
 import { absorbInputArithmetic } from './support/conv-input.ts';
 import { factsIn } from './support/facts.ts';
 import { linearLayer } from './support/linear-layer.ts';
-import { editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
+import { containsOp, editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
 
 const params = z.object({
   before: z.boolean().default(true).meta({
@@ -31,6 +31,8 @@ async function fuseFollowers(ctx: StepContext, { editor, opset }: Scope, node: N
   ctx.ledger.record(`fused ${node.opType} + ${ops}`, [node, ...gone].map(labelOf), [labelOf(node)]);
 }
 
+const ops = ['Conv', 'ConvTranspose', 'Gemm'];
+
 /** y = conv(x) * a + b keeps its form under the change W' = W * a, bias' = bias * a + b, per output channel. */
 export const step = defineStep({
   id: 'fuse-conv-arithmetic',
@@ -44,11 +46,12 @@ export const step = defineStep({
   source: 'Linearity of convolution; ONNX Conv-11 and ConvTranspose-11 weight layouts',
   runsOn: () => runsEverywhere,
   run: async (ctx, { before }) => {
+    if (!containsOp(ctx.model.graph, ops)) return;
     const table = await ctx.shapes();
     await editEveryGraph(ctx, async (scope) => {
       const facts = factsIn(table, scope.graph, scope.kind);
       for (const node of scope.nodes) {
-        if (!isOp(node, 'Conv', 'ConvTranspose', 'Gemm')) continue;
+        if (!isOp(node, ...ops)) continue;
         await fuseFollowers(ctx, scope, node);
         if (before) await absorbInputArithmetic(ctx, scope, facts, node);
       }

@@ -27,6 +27,8 @@ function fusedNode(ctx: StepContext, { x, form }: GeluMatch, last: Node, opset: 
   return makeNode({ ...common, opType: form === 'tanh' ? 'FastGelu' : 'Gelu', domain: importContrib(ctx.model) });
 }
 
+const ops = ['Erf', 'Tanh'];
+
 export const step = defineStep({
   id: 'fuse-gelu',
   title: 'Fuse GELU',
@@ -40,16 +42,20 @@ export const step = defineStep({
     'Hendrycks and Gimpel 2016 (arXiv 1606.08415); ONNX Gelu-20, com.microsoft.Gelu-1 and FastGelu-1 of onnxruntime 1.30',
   runsOn: ({ operators }) => (operators === 'any' ? { ...runsEverywhere, ...contribSupport('Gelu') } : runsEverywhere),
   run: (ctx, { operators }) =>
-    editEveryGraph(ctx, ({ editor, nodes, opset }) => {
-      if (operators === 'standard' && opset < OPSET) return;
-      for (const node of nodes) {
-        const match = editor.has(node) ? matchGelu(editor, node) : undefined;
-        if (!match) continue;
-        const last = match.nodes.at(-1)!;
-        const fused = fusedNode(ctx, match, last, opset);
-        editor.replaceNode(last, [fused]);
-        for (const gone of match.nodes.slice(0, -1)) editor.removeNode(gone);
-        ctx.ledger.record(`fused a GELU (${match.form})`, match.nodes.map(labelOf), [labelOf(fused)]);
-      }
-    }),
+    editEveryGraph(
+      ctx,
+      ({ editor, nodes, opset }) => {
+        if (operators === 'standard' && opset < OPSET) return;
+        for (const node of nodes) {
+          const match = editor.has(node) ? matchGelu(editor, node) : undefined;
+          if (!match) continue;
+          const last = match.nodes.at(-1)!;
+          const fused = fusedNode(ctx, match, last, opset);
+          editor.replaceNode(last, [fused]);
+          for (const gone of match.nodes.slice(0, -1)) editor.removeNode(gone);
+          ctx.ledger.record(`fused a GELU (${match.form})`, match.nodes.map(labelOf), [labelOf(fused)]);
+        }
+      },
+      { ops },
+    ),
 });

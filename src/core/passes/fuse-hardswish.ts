@@ -4,9 +4,10 @@ import { makeNode } from '../ir/build.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { type HardSwishMatch, matchHardSwish } from './support/hardswish-pattern.ts';
 import { prepareOpset, raiseOpsetParam } from './support/prepare-opset.ts';
-import { editEveryGraph, labelOf, type Scope } from './support/scopes.ts';
+import { containsOp, editEveryGraph, labelOf, type Scope } from './support/scopes.ts';
 
 const OPSET = 14;
+const ops = ['Clip', 'HardSigmoid', 'Min', 'Max'];
 
 const params = z.object({
   form: z.enum(['HardSwish', 'HardSigmoid and Mul']).default('HardSwish').meta({
@@ -49,13 +50,16 @@ export const step = defineStep({
   source: 'Howard et al. 2019 (arXiv 1905.02244), section 5.2; ONNX HardSwish-14, HardSigmoid-6',
   runsOn: () => runsEverywhere,
   run: async (ctx, { form, raiseOpset }) => {
-    const isWhole = form === 'HardSwish' && (await prepareOpset(ctx, OPSET, raiseOpset, 'fuse-hardswish', findIn));
-    await editEveryGraph(ctx, (scope) => {
+    if (!containsOp(ctx.model.graph, ops)) return;
+    const need = { stepId: 'fuse-hardswish', target: OPSET, mayRaise: raiseOpset, ops, find: findIn };
+    const isWhole = form === 'HardSwish' && (await prepareOpset(ctx, need));
+    const fuseIn = (scope: Scope) => {
       for (const match of findIn(scope)) {
         const isCurrent = match.nodes.every((node) => scope.editor.has(node));
         // Two nodes for two would repeat for ever.
         if (isCurrent && (isWhole || match.nodes.length > 2)) fuse(ctx, scope, match, isWhole);
       }
-    });
+    };
+    await editEveryGraph(ctx, fuseIn, { ops });
   },
 });

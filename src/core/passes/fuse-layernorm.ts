@@ -8,9 +8,10 @@ import { withDims } from './support/evaluate/layout.ts';
 import { type FactLookup, factsIn } from './support/facts.ts';
 import { type LayerNormMatch, matchLayerNorm } from './support/layernorm-pattern.ts';
 import { prepareOpset, raiseOpsetParam } from './support/prepare-opset.ts';
-import { editEveryGraph, labelOf, type Scope } from './support/scopes.ts';
+import { containsOp, editEveryGraph, labelOf, type Scope } from './support/scopes.ts';
 
 const OPSET = 17;
+const ops = ['ReduceMean'];
 const supported = new Set(['float32', 'float16', 'float64', 'bfloat16']);
 
 const params = z.object({ raiseOpset: raiseOpsetParam('LayerNormalization', OPSET) });
@@ -63,14 +64,16 @@ export const step = defineStep({
   source: 'Ba, Kiros and Hinton 2016 (arXiv 1607.06450), equations 3 and 4; ONNX LayerNormalization-17',
   runsOn: () => runsEverywhere,
   run: async (ctx, { raiseOpset }) => {
-    const ready = await prepareOpset(ctx, OPSET, raiseOpset, 'fuse-layernorm', findIn);
-    if (!ready) return;
+    if (!containsOp(ctx.model.graph, ops)) return;
+    const need = { stepId: 'fuse-layernorm', target: OPSET, mayRaise: raiseOpset, ops, find: findIn };
+    if (!(await prepareOpset(ctx, need))) return;
     const table = await ctx.shapes();
-    await editEveryGraph(ctx, (scope) => {
+    const fuseIn = (scope: Scope) => {
       const facts = factsIn(table, scope.graph, scope.kind);
       for (const match of findIn(scope, facts)) {
         if (match.nodes.every((node) => scope.editor.has(node))) fuse(ctx, scope, facts, match);
       }
-    });
+    };
+    await editEveryGraph(ctx, fuseIn, { ops });
   },
 });

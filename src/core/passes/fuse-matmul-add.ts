@@ -3,7 +3,7 @@ import { makeNode } from '../ir/build.ts';
 import type { Node } from '../ir/types.ts';
 import { defineStep, runsEverywhere } from '../step/define.ts';
 import { type FactLookup, factsIn, staticShape } from './support/facts.ts';
-import { editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
+import { containsOp, editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
 
 const params = z.object({
   when: z.enum(['constant-weight', 'always']).default('constant-weight').meta({
@@ -55,6 +55,7 @@ export const step = defineStep({
   source: 'ONNX operator specification, Gemm-13',
   runsOn: () => runsEverywhere,
   run: async (ctx, options) => {
+    if (!containsOp(ctx.model.graph, ['MatMul'])) return;
     const table = await ctx.shapes();
     await editEveryGraph(ctx, (scope) => {
       const { editor } = scope;

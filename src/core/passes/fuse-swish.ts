@@ -34,6 +34,8 @@ function match(editor: GraphEditor, node: Node): Match | undefined {
   return undefined;
 }
 
+const ops = ['Sigmoid'];
+
 /**
  * There is no standard operator before opset 24, and onnxruntime has no kernel for that one: QuickGelu of com.microsoft
  * is the same function and has kernels for WASM, WebGPU and the CPU.
@@ -50,22 +52,26 @@ export const step = defineStep({
   source: 'Ramachandran, Zoph and Le 2017 (arXiv 1710.05941); com.microsoft.QuickGelu-1 of onnxruntime 1.30',
   runsOn: () => ({ ...runsEverywhere, ...contribSupport('QuickGelu') }),
   run: (ctx) =>
-    editEveryGraph(ctx, ({ editor, nodes }) => {
-      for (const node of nodes) {
-        const found = editor.has(node) ? match(editor, node) : undefined;
-        if (!found) continue;
-        const [output] = node.outputs as [string];
-        const fused = makeNode({
-          opType: 'QuickGelu',
-          domain: importContrib(ctx.model),
-          name: node.name,
-          inputs: [found.x],
-          outputs: [output],
-          attributes: { alpha: attrFloat(found.alpha) },
-        });
-        editor.replaceNode(node, [fused]);
-        for (const gone of found.nodes.slice(0, -1)) editor.removeNode(gone);
-        ctx.ledger.record('fused a Swish', found.nodes.map(labelOf), [labelOf(fused)]);
-      }
-    }),
+    editEveryGraph(
+      ctx,
+      ({ editor, nodes }) => {
+        for (const node of nodes) {
+          const found = editor.has(node) ? match(editor, node) : undefined;
+          if (!found) continue;
+          const [output] = node.outputs as [string];
+          const fused = makeNode({
+            opType: 'QuickGelu',
+            domain: importContrib(ctx.model),
+            name: node.name,
+            inputs: [found.x],
+            outputs: [output],
+            attributes: { alpha: attrFloat(found.alpha) },
+          });
+          editor.replaceNode(node, [fused]);
+          for (const gone of found.nodes.slice(0, -1)) editor.removeNode(gone);
+          ctx.ledger.record('fused a Swish', found.nodes.map(labelOf), [labelOf(fused)]);
+        }
+      },
+      { ops },
+    ),
 });

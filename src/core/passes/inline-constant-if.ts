@@ -6,7 +6,7 @@ import type { ShapeTable } from '../shape/types.ts';
 import { defineStep, runsEverywhere } from '../step/define.ts';
 import { constantInput, scalarOf } from './support/constants.ts';
 import { inlineGraph } from './support/inline-graph.ts';
-import { editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
+import { containsOp, editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
 
 /** The branch that an If always takes, where its condition is constant or proven by shape inference. */
 function chosenBranch({ editor, graph, kind }: Scope, node: Node, table: ShapeTable): Graph | undefined {
@@ -17,6 +17,8 @@ function chosenBranch({ editor, graph, kind }: Scope, node: Node, table: ShapeTa
   const branch = graphAttr(node, condition !== 0 ? 'then_branch' : 'else_branch');
   return branch?.outputs.length === node.outputs.length && branch.sparseInitializers.length === 0 ? branch : undefined;
 }
+
+const ops = ['If'];
 
 export const step = defineStep({
   id: 'inline-constant-if',
@@ -30,6 +32,7 @@ export const step = defineStep({
   source: 'ONNX operator specification, If-21',
   runsOn: () => runsEverywhere,
   run: async (ctx) => {
+    if (!containsOp(ctx.model.graph, ops)) return;
     const table = await ctx.shapes();
     const definitions = new Map<string, number>();
     forEachGraph(ctx.model, (graph) => {

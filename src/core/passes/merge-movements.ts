@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { defineStep, runsEverywhere } from '../step/define.ts';
 import { factsIn } from './support/facts.ts';
 import { type Merge, mergeMovement } from './support/movements.ts';
-import { editEveryGraph, labelOf } from './support/scopes.ts';
+import { containsOp, editEveryGraph, labelOf } from './support/scopes.ts';
+
+const ops = ['Transpose', 'Reshape', 'Squeeze'];
 
 export const step = defineStep({
   id: 'merge-movements',
@@ -16,6 +18,7 @@ export const step = defineStep({
   source: 'ONNX operator specification: Transpose-1, Reshape-5, Slice-1, Squeeze-1, Gather-1',
   runsOn: () => runsEverywhere,
   run: async (ctx) => {
+    if (!containsOp(ctx.model.graph, ops)) return;
     const table = await ctx.shapes();
     await editEveryGraph(ctx, ({ editor, graph, nodes, opset, kind }) => {
       const facts = factsIn(table, graph, kind);

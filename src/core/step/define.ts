@@ -73,7 +73,10 @@ export interface StepContext extends JobContext {
   readonly store: TensorStore;
   /** Absent on hosts that cannot execute; steps that need it declare `needs.execution`. */
   readonly executor: Executor | undefined;
-  /** Infers shapes and types of every value of the draft as it is now; call again after edits that matter. */
+  /**
+   * Shapes and types of the values of the draft. Quantization steps get what holds now, edits of their own included;
+   * cleanup and fusion steps may get what was inferred at the start of the round, without values made since.
+   */
   shapes(): Promise<ShapeTable>;
   /** Notes an advisory for the report: a node that was left out and why, a fallback that was taken. */
   advise(advisory: Advisory): void;

@@ -81,7 +81,7 @@ class StepsRun {
   readonly #rows = new Map<PlannedStep, StepRecord>();
   readonly #advisories = new Map<string, Advisory>();
   #shapes: { readonly edits: number; readonly table: ShapeTable } | undefined;
-  /** Ledger entries so far: shapes inferred before the last of them are stale. */
+  /** Ledger entries so far. */
   #edits = 0;
   #size: ModelSize;
   #done = 0;
@@ -106,6 +106,7 @@ class StepsRun {
     const restingSince = new Map<PlannedStep, number>();
     for (let rounds = 1; rounds <= maxRounds; rounds++) {
       let fired = 0;
+      if (this.#shapes?.edits !== this.#edits) this.#shapes = undefined;
       for (const step of steps) {
         if (restingSince.get(step) === this.#edits) continue;
         const count = await this.apply(step);
@@ -145,7 +146,7 @@ class StepsRun {
   /** Errors that a step raises on purpose pass through; anything else names the step. */
   async #guarded({ definition, params }: PlannedStep, ledger: Ledger): Promise<void> {
     try {
-      await definition.run(this.#context(ledger), params);
+      await definition.run(this.#context(definition, ledger), params);
     } catch (error) {
       if (error instanceof StudioError && error.code !== 'internal/unexpected') throw error;
       const reason = asStudioError(error).data.message ?? String(error);
@@ -153,7 +154,7 @@ class StepsRun {
     }
   }
 
-  #context(ledger: Ledger): StepContext {
+  #context({ section }: StepDefinition, ledger: Ledger): StepContext {
     const { job, store, executor } = this.#options;
     return {
       signal: job.signal,
@@ -163,15 +164,20 @@ class StepsRun {
       ledger,
       store,
       executor,
-      shapes: async () => this.#inferShapes(ledger),
+      shapes: async () => this.#inferShapes(section, ledger),
       advise: (advisory) => this.#advise(advisory),
     };
   }
 
-  #inferShapes(ledger: Ledger): ShapeTable {
+  /**
+   * Cleanup and fusion keep the value behind every name that survives, so what was inferred at the start of a round
+   * holds through it and is only silent about new values; the next round sees those. Quantization gets a fresh look.
+   */
+  #inferShapes(section: StepDefinition['section'], ledger: Ledger): ShapeTable {
     const edits = this.#edits + ledger.count;
-    if (this.#shapes?.edits !== edits) this.#shapes = { edits, table: inferShapes(this.model) };
-    return this.#shapes.table;
+    const isUsable = this.#shapes && (section !== 'quantization' || this.#shapes.edits === edits);
+    if (!isUsable) this.#shapes = { edits, table: inferShapes(this.model) };
+    return this.#shapes!.table;
   }
 
   #advise(advisory: Advisory): void {

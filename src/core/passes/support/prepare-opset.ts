@@ -15,26 +15,32 @@ export function raiseOpsetParam(opType: string, opset: number) {
     });
 }
 
-/**
- * @param find the pattern; only whether there is any match counts
- * @returns true when there is something to fuse and the model's opset has the operator
- */
-export async function prepareOpset(
-  ctx: StepContext,
-  target: number,
-  mayRaise: boolean,
-  stepId: string,
-  find: (scope: Scope, facts: FactLookup) => readonly unknown[],
-): Promise<boolean> {
-  const table = await ctx.shapes();
-  let matches = 0;
-  await editEveryGraph(ctx, (scope) => {
-    matches += find(scope, factsIn(table, scope.graph, scope.kind)).length;
-  });
-  if (matches === 0) return false;
+export interface OpsetNeed {
+  readonly stepId: string;
+  readonly target: number;
+  readonly mayRaise: boolean;
+  /** Operators that every match contains one of. */
+  readonly ops: readonly string[];
+  /** The pattern; only how many matches there are counts. */
+  readonly find: (scope: Scope, facts: FactLookup) => readonly unknown[];
+}
+
+/** @returns true when the model's opset has the operator, by now; a model without any match is not raised */
+export async function prepareOpset(ctx: StepContext, need: OpsetNeed): Promise<boolean> {
+  const { target, ops, stepId } = need;
   const opset = opsetOf(ctx.model.opsetImports);
   if (opset >= target) return true;
-  const refusal = mayRaise ? await raiseOpset(ctx, target) : 'raising it is switched off';
+  const table = await ctx.shapes();
+  let matches = 0;
+  await editEveryGraph(
+    ctx,
+    (scope) => {
+      matches += need.find(scope, factsIn(table, scope.graph, scope.kind)).length;
+    },
+    { ops },
+  );
+  if (matches === 0) return false;
+  const refusal = need.mayRaise ? await raiseOpset(ctx, target) : 'raising it is switched off';
   if (refusal === undefined) return true;
   ctx.advise({
     level: 'info',

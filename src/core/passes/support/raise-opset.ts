@@ -5,6 +5,7 @@
 
 import type { Node } from '../../ir/types.ts';
 import { isDefaultDomain } from '../../ir/walk.ts';
+import { inferShapes } from '../../shape/infer.ts';
 import type { ShapeTable } from '../../shape/types.ts';
 import type { StepContext } from '../../step/define.ts';
 import { factsIn } from './facts.ts';
@@ -27,7 +28,7 @@ export async function raiseOpset(ctx: StepContext, target: number): Promise<stri
   if (from >= target) return undefined;
   const refusal = await refusalFor(ctx, from, target);
   if (refusal !== undefined) return refusal;
-  const table = await ctx.shapes();
+  const table = inferShapes(model);
   await editEveryGraph(ctx, (scope) => {
     for (const node of scope.nodes) adapt(scope, node, from, target, table)?.edit?.();
   });
@@ -46,7 +47,8 @@ async function refusalFor(ctx: StepContext, from: number, target: number): Promi
   if (model.irVersion < 4 && model.graph.inputs.some(({ name }) => model.graph.initializers.has(name))) {
     return 'its weights are listed as inputs';
   }
-  const table = await ctx.shapes();
+  // A fresh look: what earlier steps of the round made counts too.
+  const table = inferShapes(model);
   let refusal: string | undefined;
   await editEveryGraph(ctx, (scope) => {
     for (const node of scope.nodes) refusal ??= adapt(scope, node, from, target, table)?.refusal;

@@ -1,10 +1,13 @@
 /** Comparing weights by content, without reading large ones more than needed. */
 import { readTensorBytes, readTensorSlab, tensorByteLength } from '../../ir/tensor.ts';
-import type { Tensor } from '../../ir/types.ts';
+import type { Tensor, TensorData } from '../../ir/types.ts';
 
 /** Bytes looked at in each of three places of a large weight before it is worth comparing. */
-const SAMPLE_BYTES = 512;
+const SAMPLE_BYTES = 128;
 const PIECE_BYTES = 1 << 20;
+
+/** Content does not change, so it is looked at once, however often the step runs. */
+const keys = new WeakMap<TensorData, number>();
 
 /** FNV-1a over bytes; only decides what is compared, never what is equal. */
 function hashBytes(bytes: Uint8Array, seed: number): number {
@@ -13,17 +16,27 @@ function hashBytes(bytes: Uint8Array, seed: number): number {
   return hash >>> 0;
 }
 
+/** What is known without reading: tensors with different shells differ. */
+export const shellOf = (tensor: Tensor): string => `${tensor.dtype}[${tensor.dims.join(',')}]`;
+
 /** Equal tensors have equal keys; tensors with equal keys are most likely equal. */
 export async function likenessKey(tensor: Tensor): Promise<string> {
-  const head = `${tensor.dtype}[${tensor.dims.join(',')}]`;
-  if (tensor.data.kind === 'strings') {
-    const hash = tensor.data.values.reduce((all, value) => hashBytes(value, all), 0x811c9dc5);
-    return `${head}${hash}`;
+  let hash = keys.get(tensor.data);
+  if (hash === undefined) {
+    hash = await sampleHash(tensor);
+    keys.set(tensor.data, hash);
   }
-  const total = tensorByteLength(tensor);
+  return `${shellOf(tensor)}${hash}`;
+}
+
+async function sampleHash(tensor: Tensor): Promise<number> {
+  if (tensor.data.kind === 'strings')
+    return tensor.data.values.reduce((all, value) => hashBytes(value, all), 0x811c9dc5);
   let hash = 0x811c9dc5;
-  for (const [start, length] of samples(total)) hash = hashBytes(await readTensorSlab(tensor, start, length), hash);
-  return `${head}${hash}`;
+  for (const [start, length] of samples(tensorByteLength(tensor))) {
+    hash = hashBytes(await readTensorSlab(tensor, start, length), hash);
+  }
+  return hash;
 }
 
 function samples(total: number): [number, number][] {

@@ -20,6 +20,8 @@ export interface Scope {
 }
 
 export interface ScopeOptions {
+  /** Graphs without any of these operators are left out, which spares the index of their values. */
+  readonly ops?: readonly string[];
   /** Function bodies have no initializers and unknown shapes; only steps that need neither ask for them. */
   readonly functions?: boolean;
 }
@@ -34,7 +36,11 @@ export function opsetOf(imports: ReadonlyMap<string, number>): number {
 /** Calls `edit` once for every graph, innermost first. */
 export async function editEveryGraph(ctx: StepContext, edit: Edit, options: ScopeOptions = {}): Promise<void> {
   const { model } = ctx;
-  await editGraph(ctx, GraphEditor.forModel(model), opsetOf(model.opsetImports), 'main', edit);
+  const { ops } = options;
+  if (ops === undefined || containsOp(model.graph, ops)) {
+    const editor = GraphEditor.forModel(model);
+    await editGraph(ctx, editor, opsetOf(model.opsetImports), 'main', edit, ops);
+  }
   if (!options.functions) return;
   for (const definition of model.functions) await editFunction(ctx, definition, edit);
 }
@@ -45,16 +51,25 @@ async function editGraph(
   opset: number,
   kind: Scope['kind'],
   edit: Edit,
+  ops?: readonly string[],
 ): Promise<void> {
   throwIfCancelled(ctx.signal);
   const { graph } = editor;
   for (const node of graph.nodes) {
     for (const subgraph of subgraphsOf(node)) {
-      await editGraph(ctx, new GraphEditor(subgraph, editor), opset, 'subgraph', edit);
+      if (ops && !containsOp(subgraph, ops)) continue;
+      await editGraph(ctx, new GraphEditor(subgraph, editor), opset, 'subgraph', edit, ops);
     }
   }
   await edit({ editor, graph, nodes: [...graph.nodes], opset, kind });
   editor.finish();
+}
+
+/** Is any of these operators in the graph or inside its subgraphs? */
+export function containsOp(graph: Graph, ops: readonly string[]): boolean {
+  return graph.nodes.some(
+    (node) => ops.includes(node.opType) || subgraphsOf(node).some((subgraph) => containsOp(subgraph, ops)),
+  );
 }
 
 /** Function bodies are edited as a graph without types; nothing here may add an initializer to them. */

@@ -42,11 +42,9 @@ export async function keepNumbers(
   dims: readonly number[],
   numbers: Numbers,
 ): Promise<Tensor | undefined> {
-  const limit = dtype === 'float16' ? 65504 : Number.POSITIVE_INFINITY;
+  const limit = dtype === 'float16' ? 65504 : Number.MAX_VALUE;
   for (let at = 0; at < numbers.length; at++) if (!(Math.abs(numbers[at]!) <= limit)) return undefined;
-  for (let at = 0; at < numbers.length; at++) if (!Number.isFinite(numbers[at]!)) return undefined;
-  const isNative =
-    (dtype === 'float32') === numbers instanceof Float32Array && dtype.length === 7 && !dtype.endsWith('16');
+  const isNative = numbers instanceof Float32Array ? dtype === 'float32' : dtype === 'float64';
   const bytes = isNative ? bytesOf(numbers) : await readTensorBytes(tensorFromNumbers(name, dtype, dims, numbers));
   return keepTensor(ctx, name, dtype, dims, bytes);
 }
