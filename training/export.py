@@ -21,6 +21,7 @@ from models_tagger import Tagger
 
 OPSET, LARGE, KEY = 18, 1024, "whittle.expand_fp16"
 SPREAD_SEED = 200
+WRAPPED = ("model.model.", "model.transformer.", "model.lm_head.")  # CachedDecoder puts "model." before every name
 ALL = [*IMAGE_MODELS, *LM_CONFIGS, "tagger"]
 
 
@@ -95,7 +96,7 @@ def name_initializers(proto: onnx.ModelProto, state: dict[str, np.ndarray]) -> N
             users.setdefault(value, (node, slot))
     new, taken = {}, {i.name for i in proto.graph.initializer}
     for init in proto.graph.initializer:
-        if "::" not in init.name and not init.name.startswith("model.model."):
+        if "::" not in init.name and not init.name.startswith(WRAPPED):
             continue
         array = numpy_helper.to_array(init)
         name = by_bytes.get((array.shape, array.tobytes()))

@@ -26,9 +26,9 @@ def austen(root: Path) -> str:
     """An R lazy-load database: blocks of a big-endian length and a zlib stream, one a novel, in alphabetical order."""
     blob, at, novels = (root / "usr/lib/R/site-library/janeaustenr/data/Rdata.rdb").read_bytes(), 0, []
     while at < len(blob) and len(novels) < NOVELS:
-        novels.append("\n".join(r_strings(zlib.decompressobj().decompress(blob[at + 4:]))))
+        novels.append("\n".join(r_strings(zlib.decompressobj().decompress(blob[at + 4:]))) + "\n\n")
         at = next_block(blob, at + 4)
-    return "\n".join(novels)
+    return "".join(novels)
 
 
 def next_block(blob: bytes, at: int) -> int:
@@ -39,19 +39,19 @@ def next_block(blob: bytes, at: int) -> int:
 
 def sword(folder: Path, letter: str, entry: struct.Struct) -> str:
     """A compressed SWORD module, one entry a line: .?zz compressed blocks, .?zs where they are, .?zv the entries."""
-    lines, seen = [], set()
+    lines: list[str] = []
     for part in ("ot", "nt"):
         data, index, verses = ((folder / f"{part}.{letter}z{kind}").read_bytes() for kind in "zsv")
         blocks = [zlib.decompress(data[o: o + n]) for o, n, _ in BLOCK.iter_unpack(index)]
         for block, offset, size in entry.iter_unpack(verses):
-            if size == 0 or (part, block, offset) in seen:  # verses that share an entry point to the same place
+            if size == 0:
                 continue
-            seen.add((part, block, offset))
             text = blocks[block][offset: offset + size].decode("utf8", "replace")
-            text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", text))).strip()
-            if text:
+            text = re.sub(r"<note.*?</note>", "", text, flags=re.S)
+            text = re.sub(r"[ \t\r\n]+", " ", html.unescape(re.sub(r"<[^>]*>", "", text))).strip(" ")
+            if text and text not in lines[-1:]:  # verses that share an entry repeat it
                 lines.append(text)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def main(root: Path, out: Path) -> None:

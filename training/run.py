@@ -4,7 +4,7 @@
     python run.py train --parallel       all trainings side by side on one GPU
     python run.py train --only lm-target,tagger --max-seconds 300
     python run.py export check           from the checkpoints that are there
-    python run.py --smoke                everything in a few steps, to see that it runs
+    python run.py --smoke                data and a few steps of every training, into .data/runs-smoke
 """
 import argparse
 import os
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from common import HERE, log, runs_folder
+from common import DATA, HERE, log, runs_folder
 
 TRAINING = {
     "fashion-resnet": ["train_image.py", "fashion-resnet"],
@@ -54,18 +54,22 @@ def train(names: list[str], extra: list[str], parallel: bool) -> list[str]:
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("stages", nargs="*", default=STAGES, help=f"any of {STAGES}; all by default")
+    p.add_argument("stages", nargs="*", help=f"any of {STAGES}; all by default, the first two with --smoke")
     p.add_argument("--only", help="models, separated by commas")
     p.add_argument("--smoke", action="store_true")
     p.add_argument("--parallel", action="store_true")
     p.add_argument("--max-seconds", type=float, help="for each training; the schedule shrinks to fit")
     a = p.parse_args()
+    if a.smoke:  # never over real checkpoints, and never exported
+        os.environ["WHITTLE_RUNS"] = str(DATA / "runs-smoke")
+    a.stages = a.stages or (STAGES[:2] if a.smoke else STAGES)
     if unknown := set(a.stages) - set(STAGES):
         p.error(f"unknown stage {unknown}")
     names = a.only.split(",") if a.only else list(TRAINING)
     extra = (["--smoke"] if a.smoke else []) + ([f"--max-seconds={a.max_seconds}"] if a.max_seconds else [])
     if "data" in a.stages:
-        subprocess.run([sys.executable, "data.py"], cwd=HERE, check=True)
+        for script in ("data.py", "evaldata.py"):
+            subprocess.run([sys.executable, script], cwd=HERE, check=True)
     if "train" in a.stages and (failed := train(names, extra, a.parallel)):
         log("run", f"failed: {failed}")
         return 1
