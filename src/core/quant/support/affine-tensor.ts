@@ -8,7 +8,14 @@ import { dtypeInfo } from '../../ir/dtype.ts';
 import { bytesOf, elementCount, floatsOf, readTensorSlab } from '../../ir/tensor.ts';
 import type { Tensor, TensorData } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
-import { type AffineScheme, affineParameters, codeRange, roundHalfEven, symmetricZeroPoint } from './affine.ts';
+import {
+  type AffineScheme,
+  affineParameters,
+  codeRange,
+  type IntegerRange,
+  roundHalfEven,
+  symmetricZeroPoint,
+} from './affine.ts';
 
 /** Weights are quantized to one of these; 4-bit weights go blockwise. */
 export interface ByteScheme extends AffineScheme {
@@ -118,32 +125,74 @@ async function channelRanges(
 ): Promise<{ min: Float32Array; max: Float32Array }> {
   const min = new Float32Array(view.channels).fill(Number.POSITIVE_INFINITY);
   const max = new Float32Array(view.channels).fill(Number.NEGATIVE_INFINITY);
-  let poison = 0; // x * 0 is NaN exactly for NaN and the infinities.
+  let poison = 0;
   for await (const { values, start } of slabsOf(ctx, tensor))
     forEachRun(start, values.length, view, (from, to, channel, step) => {
-      if (step === 0) {
-        let low = min[channel]!;
-        let high = max[channel]!;
-        for (let i = from; i < to; i += 1) {
-          const value = values[i]!;
-          if (value < low) low = value;
-          if (value > high) high = value;
-          poison += value * 0;
-        }
-        min[channel] = low;
-        max[channel] = high;
-        return;
-      }
-      for (let i = from, c = channel; i < to; i += 1, c += 1) {
-        const value = values[i]!;
-        if (value < min[c]!) min[c] = value;
-        if (value > max[c]!) max[c] = value;
-        poison += value * 0;
-      }
+      poison +=
+        step === 0 ? rangeOfRun(values, from, to, channel, min, max) : rangesOfRow(values, from, to, channel, min, max);
     });
   if (poison !== 0)
     throw new StudioError('pass/bad-weight', { tensor: tensor.name, reason: 'has NaN or infinite elements' });
   return { min, max };
+}
+
+type Bounds = Float32Array;
+
+// Plain functions over arrays, with nothing captured: that is what compilers make fast. Both return NaN when an element
+// is not finite, since x * 0 is NaN exactly for NaN and the infinities.
+
+function rangeOfRun(values: Float32Array, from: number, to: number, channel: number, min: Bounds, max: Bounds): number {
+  let low = min[channel]!;
+  let high = max[channel]!;
+  let poison = 0;
+  for (let i = from; i < to; i += 1) {
+    const value = values[i]!;
+    if (value < low) low = value;
+    if (value > high) high = value;
+    poison += value * 0;
+  }
+  min[channel] = low;
+  max[channel] = high;
+  return poison;
+}
+
+function rangesOfRow(
+  values: Float32Array,
+  from: number,
+  to: number,
+  channel: number,
+  min: Bounds,
+  max: Bounds,
+): number {
+  let poison = 0;
+  for (let i = from, c = channel; i < to; i += 1, c += 1) {
+    const value = values[i]!;
+    if (value < min[c]!) min[c] = value;
+    if (value > max[c]!) max[c] = value;
+    poison += value * 0;
+  }
+  return poison;
+}
+
+interface Run {
+  readonly from: number;
+  readonly to: number;
+  readonly channel: number;
+  readonly step: 0 | 1;
+}
+
+function quantizeRun(
+  values: Float32Array,
+  codes: Int8Array | Uint8Array,
+  { from, to, channel, step }: Run,
+  scales: Float32Array,
+  zeroPoints: Int32Array,
+  { min, max }: IntegerRange,
+): void {
+  for (let i = from, c = channel; i < to; i += 1, c += step) {
+    const code = roundHalfEven(Math.fround(values[i]! / scales[c]!)) + zeroPoints[c]!;
+    codes[i] = code < min ? min : code > max ? max : code;
+  }
 }
 
 async function* codeSlabs(
@@ -152,15 +201,12 @@ async function* codeSlabs(
   scales: Float32Array,
   zeroPoints: Int32Array,
 ): AsyncGenerator<Uint8Array> {
-  const { min: lowest, max: highest } = codeRange(scheme);
+  const range = codeRange(scheme);
   for await (const { values, start } of slabsOf(ctx, tensor)) {
     const codes = scheme.type === 'int8' ? new Int8Array(values.length) : new Uint8Array(values.length);
-    forEachRun(start, values.length, view, (from, to, channel, step) => {
-      for (let i = from, c = channel; i < to; i += 1, c += step) {
-        const code = roundHalfEven(Math.fround(values[i]! / scales[c]!)) + zeroPoints[c]!;
-        codes[i] = Math.min(Math.max(code, lowest), highest);
-      }
-    });
+    forEachRun(start, values.length, view, (from, to, channel, step) =>
+      quantizeRun(values, codes, { from, to, channel, step }, scales, zeroPoints, range),
+    );
     yield bytesOf(codes);
   }
 }
