@@ -74,19 +74,6 @@ export const int32Of = (tensor: VectorTensor) => new Int32Array(bytesOf(tensor).
 let loaded: Vectors | undefined;
 export function loadVectors(): Vectors {
   const path = fileURLToPath(new URL('../../../../fixtures/quant/vectors.json.gz', import.meta.url));
-  loaded ??= withWeights(JSON.parse(gunzipSync(readFileSync(path)).toString()));
+  loaded ??= JSON.parse(gunzipSync(readFileSync(path)).toString()) as Vectors;
   return loaded;
-}
-
-/** Cases name the weight they start from by its position in a shared list. */
-function withWeights({ weights, ...sections }: { weights: VectorTensor[] } & Record<string, unknown>): Vectors {
-  const resolve = (entry: unknown): unknown => {
-    const { weight } = entry as { weight?: unknown };
-    return typeof weight === 'number' ? { ...(entry as object), weight: weights[weight] } : entry;
-  };
-  const resolved = Object.entries(sections).map(([name, section]) => [
-    name,
-    Array.isArray(section) ? section.map(resolve) : section,
-  ]);
-  return Object.fromEntries(resolved) as Vectors;
 }
