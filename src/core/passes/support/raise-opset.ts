@@ -26,9 +26,10 @@ export async function raiseOpset(ctx: StepContext, target: number): Promise<stri
   const { model } = ctx;
   const from = opsetOf(model.opsetImports);
   if (from >= target) return undefined;
-  const refusal = await refusalFor(ctx, from, target);
-  if (refusal !== undefined) return refusal;
+  // A fresh look: what earlier steps of the round made counts too.
   const table = inferShapes(model);
+  const refusal = await refusalFor(ctx, from, target, table);
+  if (refusal !== undefined) return refusal;
   await editEveryGraph(ctx, (scope) => {
     for (const node of scope.nodes) adapt(scope, node, from, target, table)?.edit?.();
   });
@@ -39,7 +40,12 @@ export async function raiseOpset(ctx: StepContext, target: number): Promise<stri
   return undefined;
 }
 
-async function refusalFor(ctx: StepContext, from: number, target: number): Promise<string | undefined> {
+async function refusalFor(
+  ctx: StepContext,
+  from: number,
+  target: number,
+  table: ShapeTable,
+): Promise<string | undefined> {
   const { model } = ctx;
   if (target > NEWEST_TARGET) return `opset ${target} is newer than Whittle can raise a model to`;
   if (model.functions.length > 0) return 'the model has functions of its own';
@@ -47,8 +53,6 @@ async function refusalFor(ctx: StepContext, from: number, target: number): Promi
   if (model.irVersion < 4 && model.graph.inputs.some(({ name }) => model.graph.initializers.has(name))) {
     return 'its weights are listed as inputs';
   }
-  // A fresh look: what earlier steps of the round made counts too.
-  const table = inferShapes(model);
   let refusal: string | undefined;
   await editEveryGraph(ctx, (scope) => {
     for (const node of scope.nodes) refusal ??= adapt(scope, node, from, target, table)?.refusal;

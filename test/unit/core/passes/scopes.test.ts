@@ -77,6 +77,21 @@ describe('steps in loops', () => {
     expect(bodyOf(after, 'Scan').nodes.map(({ opType }) => opType)).toContain('Max');
   });
 
+  it('a state that grows from round to round', async () => {
+    const body = graph({
+      inputs: { i: { dtype: 'int64', shape: [] }, going: { dtype: 'bool', shape: [] }, state: ['any'] },
+      outputs: ['still', 'next', 'size'],
+      nodes: ['still = Identity(going)', node('next = Concat(state, piece)', { axis: 0 }), 'size = Size(state)'],
+    });
+    const before = model({
+      inputs: { x: [3] },
+      outputs: ['last', 'sizes'],
+      weights: { rounds: scalar(3, 'int64'), yes: scalar(1, 'bool'), piece: tensor([2], [8, 9]) },
+      nodes: [node('last, sizes = Loop(rounds, yes, x)', { body })],
+    });
+    await simplify(before, 0);
+  });
+
   it('an If inside a Loop whose condition depends on the loop', async () => {
     const branch = (op: string) => graph({ outputs: ['r'], nodes: ['z = Add(state, zero)', `r = ${op}(z)`] });
     const body = graph({
