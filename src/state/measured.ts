@@ -75,6 +75,16 @@ export function isComplete(entry: MeasuredVariant | undefined, targets: Study['t
   return targets.every((target) => isFinished(entry.byTarget[targetKey(target)]));
 }
 
+/**
+ * Whether running would tell something new: figures are missing, or failed for a reason that may not come again (a
+ * worker that died, memory that was short).
+ */
+export function wantsRun(entry: MeasuredVariant | undefined, targets: Study['targets']): boolean {
+  if (!entry || !isComplete(entry, targets)) return true;
+  const errors = [entry.error, ...targets.map((target) => entry.byTarget[targetKey(target)]?.error)];
+  return errors.some((error) => error && /^worker\/|out-of-memory$/.test(error.code));
+}
+
 /** While a run is under way, memory and latency come before the evaluation. */
 function isFinished(measurement: TargetMeasurement | undefined): boolean {
   return measurement !== undefined && (measurement.evaluation !== null || measurement.error !== null);

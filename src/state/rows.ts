@@ -8,7 +8,7 @@ import { compareLatency, type LatencyDifference } from '../core/study/latency.ts
 import type { Report, TargetMeasurement, VariantFacts, Verdict } from '../core/study/results.ts';
 import { targetLabel } from '../core/study/run.ts';
 import type { Gate, Target } from '../core/study/schema.ts';
-import { isComplete, isOlderThan, type MeasuredVariant, studyKeys, targetKey } from './measured.ts';
+import { isComplete, isOlderThan, type MeasuredVariant, studyKeys, targetKey, wantsRun } from './measured.ts';
 import { memoize } from './memoize.ts';
 import type { StudioState } from './store.ts';
 
@@ -188,5 +188,5 @@ export function primaryCell(row: VariantRow): TargetCell | null {
 export function selectNeedsRun(state: StudioState): boolean {
   if (!state.history) return false;
   const { targets } = state.history.present.study;
-  return studyKeys(state.history.present).some(({ key }) => !isComplete(state.measured[key], targets));
+  return studyKeys(state.history.present).some(({ key }) => wantsRun(state.measured[key], targets));
 }

@@ -6,6 +6,7 @@ import { reportSchema } from '../../core/study/results.ts';
 import { type Study, studySchema } from '../../core/study/schema.ts';
 import { notify } from '../notices.ts';
 import { studio } from '../store.ts';
+import { openStudy } from './open.ts';
 import { addVariant } from './variants.ts';
 
 /** @throws StudioError recipe/* */
@@ -66,6 +67,5 @@ async function adopt(study: Study): Promise<void> {
     notify({ level: 'success', text: `Took over ${study.variants.length} variants.` });
     return;
   }
-  const { openStudy } = await import('./open.ts');
   await openStudy(study);
 }

@@ -142,7 +142,11 @@ async function open(
     return true;
   } catch (error) {
     const record = toErrorRecord(error);
-    if (isCurrent(job) && record.code !== 'job/cancelled') studio.setState({ openError: record });
+    if (isCurrent(job) && record.code !== 'job/cancelled') {
+      // The start page keeps it in sight; over an open model it must not push the work aside.
+      if (studio.getState().model) notify({ level: 'error', text: record.message, advice: record.advice });
+      else studio.setState({ openError: record });
+    }
     return false;
   } finally {
     if (isCurrent(job)) studio.setState({ opening: null });

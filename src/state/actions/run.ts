@@ -1,6 +1,7 @@
 /** One press runs every variant on every chosen target; results fill in as they come. */
 
 import type { ModelCard } from '../../core/analysis/card.ts';
+import { throwIfCancelled } from '../../core/base/cancel.ts';
 import { toErrorRecord } from '../../core/base/errors/index.ts';
 import type { Environment } from '../../core/study/results.ts';
 import { runStudy } from '../../core/study/run.ts';
@@ -15,6 +16,9 @@ export interface RunOptions {
   /** Measures anew even what is known: after a change of conditions (other programs, power mode). */
   readonly fresh?: boolean;
 }
+
+/** The run before this one, until its workers are gone: a cancelled build may take its worker down with it. */
+let previous: Promise<unknown> = Promise.resolve();
 
 export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> {
   const state = studio.getState();
@@ -43,7 +47,9 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
     },
   });
   try {
-    const report = await runStudy({
+    await previous;
+    throwIfCancelled(job.signal);
+    const run = runStudy({
       study,
       host,
       job,
@@ -60,6 +66,8 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
       onUpdate: (partial) => isCurrent(job) && takeReport(partial, used),
       ignoreCache: fresh,
     });
+    previous = run.catch(() => {});
+    const report = await run;
     if (isCurrent(job)) {
       takeReport(report, used);
       endJob(null);

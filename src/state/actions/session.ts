@@ -20,6 +20,7 @@ import type { LoadedModel } from '../model-slice.ts';
 import { notify } from '../notices.ts';
 import { studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
+import { openStudy } from './open.ts';
 import { reportProblem } from './variants.ts';
 
 const SESSION_RECORD = 'session';
@@ -53,18 +54,23 @@ export function storeModel({ identity, files }: OpenModel): void {
 
 /** What the page starts with: a link wins over the last session; else that is restored. */
 export async function startSession(): Promise<void> {
-  const { openStudy } = await import('./open.ts');
-  const link = readLink();
-  if (link) {
-    clearLink();
-    if (link.ok) await openStudy(link.value).catch(reportProblem);
-    else reportProblem(link.error);
-    if (link.ok) return;
-  }
+  // A link that is pasted over the address of the open page changes only the hash.
+  addEventListener('hashchange', () => void openLink());
+  if (await openLink()) return;
   await restoreSession();
   const reason = storageNotice();
   if (reason)
     studio.setState({ storageNotice: `Local storage is not available (${reason}). Nothing survives a reload.` });
+}
+
+/** @returns true when the address carried a study */
+async function openLink(): Promise<boolean> {
+  const link = readLink();
+  if (!link) return false;
+  clearLink();
+  if (link.ok) await openStudy(link.value).catch(reportProblem);
+  else reportProblem(link.error);
+  return link.ok;
 }
 
 async function restoreSession(): Promise<void> {

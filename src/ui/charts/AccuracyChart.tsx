@@ -16,7 +16,7 @@ import { formatInterval, formatMetric, formatPercent } from '../format.ts';
 import { verdictWord } from '../variants/VerdictBadge.tsx';
 import { ChartFrame, type LegendItem } from './ChartFrame.tsx';
 import { type AccuracyPoint, accuracyPoints, accuracyScale, gateLimit, niceTicks } from './chart-data.ts';
-import { AXIS_TICK, ChartTooltip, LABEL_WIDTH, MARGIN, VariantTick } from './chart-parts.tsx';
+import { AXIS_TICK, ChartTooltip, emptyText, LABEL_WIDTH, MARGIN, VariantTick } from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { accuracySummary } from './summaries.ts';
 import { VerdictMarker } from './VerdictMarker.tsx';
@@ -44,7 +44,7 @@ export function AccuracyChart({ comparison }: { readonly comparison: Comparison 
       title={definition ? definition.title : 'Accuracy'}
       unit={definition ? (definition.direction === 'higher-is-better' ? 'higher is better' : 'lower is better') : ''}
       summary={accuracySummary(points, definition)}
-      empty={points.length === 0 || !definition ? 'Run to see accuracy.' : null}
+      empty={points.length === 0 || !definition ? emptyText(comparison, 'accuracy') : null}
       legend={legendOf(points, limit, definition, comparison.gate.confidence)}
       control={
         (scale.clipped || full) && (
@@ -97,7 +97,14 @@ export function AccuracyChart({ comparison }: { readonly comparison: Comparison 
             isAnimationActive={false}
             shape={(props: unknown) => <VerdictMarker {...(props as { cx: number; cy: number; payload: Mark })} />}
           >
-            <ErrorBar dataKey="whisker" direction="x" width={5} stroke="var(--text)" strokeWidth={1.2} />
+            <ErrorBar
+              dataKey="whisker"
+              direction="x"
+              isAnimationActive={false}
+              width={5}
+              stroke="var(--text)"
+              strokeWidth={1.2}
+            />
           </Scatter>
         </ScatterChart>
       </ResponsiveContainer>

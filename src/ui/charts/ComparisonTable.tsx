@@ -11,7 +11,8 @@ export function ComparisonTable({ comparison }: { readonly comparison: Compariso
   const { rows, metrics, targets } = comparison;
   if (rows.length === 0) return null;
   return (
-    <section className={styles.tableWrap} aria-label="Comparison table">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+    <section className={styles.tableWrap} aria-label="Comparison table" tabIndex={0}>
       <table className={styles.table}>
         <caption>
           All figures. Differences are against the original on the same target. Activations are predicted from the

@@ -2,14 +2,15 @@ import { Bar, BarChart, CartesianGrid, ErrorBar, ResponsiveContainer, Tooltip, X
 import type { Comparison } from '../../state/rows.ts';
 import { formatMs, formatMsNumber } from '../format.ts';
 import { ChartFrame } from './ChartFrame.tsx';
-import { type LatencyPoint, latencyPoints } from './chart-data.ts';
-import { AXIS_TICK, ChartTooltip, LABEL_WIDTH, MARGIN, targetColour, VariantTick } from './chart-parts.tsx';
+import { type LatencyPoint, latencyPoints, niceTicks } from './chart-data.ts';
+import { AXIS_TICK, ChartTooltip, emptyText, LABEL_WIDTH, MARGIN, targetColour, VariantTick } from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { latencySummary } from './summaries.ts';
 
 /** Median of the timed runs as a bar, 5th to 95th percentile as its whisker, one bar a target. */
 export function LatencyChart({ comparison }: { readonly comparison: Comparison }) {
   const points = latencyPoints(comparison);
+  const longest = Math.max(1e-3, ...points.flatMap(({ byTarget }) => Object.values(byTarget).map(({ p95 }) => p95)));
   const targets = (comparison.rows[0]?.cells ?? []).map(({ key, label }) => ({ key, label }));
   return (
     <ChartFrame
@@ -17,12 +18,20 @@ export function LatencyChart({ comparison }: { readonly comparison: Comparison }
       unit="ms, median and p5–p95"
       legend={targets.map(({ key, label }) => ({ label, colour: targetColour(key) }))}
       summary={latencySummary(points, comparison.rows)}
-      empty={points.length === 0 ? 'Run to see latency.' : null}
+      empty={points.length === 0 ? emptyText(comparison, 'latency') : null}
     >
       <ResponsiveContainer width="100%" height="100%">
         <BarChart layout="vertical" data={points} margin={MARGIN} barCategoryGap="22%" barGap={1} title="Latency">
           <CartesianGrid horizontal={false} stroke="var(--grid)" />
-          <XAxis type="number" tick={AXIS_TICK} tickLine={false} axisLine={false} height={18} tickCount={4} />
+          <XAxis
+            type="number"
+            tick={AXIS_TICK}
+            tickLine={false}
+            axisLine={false}
+            height={18}
+            domain={[0, longest]}
+            ticks={niceTicks([0, longest])}
+          />
           <YAxis
             type="category"
             dataKey="id"
@@ -51,6 +60,7 @@ export function LatencyChart({ comparison }: { readonly comparison: Comparison }
             >
               <ErrorBar
                 dataKey={(point: LatencyPoint) => whisker(point, key)}
+                isAnimationActive={false}
                 width={5}
                 stroke="var(--text)"
                 strokeWidth={1.2}

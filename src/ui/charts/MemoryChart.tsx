@@ -4,7 +4,7 @@ import type { Comparison } from '../../state/rows.ts';
 import { formatBytes, formatMegabytes } from '../format.ts';
 import { ChartFrame, type LegendItem } from './ChartFrame.tsx';
 import { type MemoryPoint, type MemorySeries, memoryPoints, memorySeries } from './chart-data.ts';
-import { AXIS_TICK, ChartTooltip, HatchPattern, LABEL_WIDTH, MARGIN, VariantTick } from './chart-parts.tsx';
+import { AXIS_TICK, ChartTooltip, emptyText, HatchPattern, LABEL_WIDTH, MARGIN, VariantTick } from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { memorySummary } from './summaries.ts';
 
@@ -24,7 +24,9 @@ export function MemoryChart({ comparison }: { readonly comparison: Comparison })
   const labelled = points.length * (1 + targets) <= 16;
   const legend: LegendItem[] = [
     { label: 'Weights', colour: 'var(--series-weights)' },
-    { label: 'Activations (predicted)', colour: 'var(--series-activations)', hatched: true },
+    ...(points.some(({ activations }) => activations !== null)
+      ? [{ label: 'Activations (predicted)', colour: 'var(--series-activations)', hatched: true }]
+      : []),
     ...(['heap', 'gpu'] as const).flatMap((kind) => {
       const item = series.find((candidate) => candidate.kind === kind);
       return item ? [{ label: seriesName(item, []), colour: COLOURS[kind] }] : [];
@@ -39,7 +41,7 @@ export function MemoryChart({ comparison }: { readonly comparison: Comparison })
         points,
         series.flatMap(({ key }) => (key.startsWith('heap:') ? [key as `heap:${string}`] : [])),
       )}
-      empty={points.length === 0 ? 'Run to see memory.' : null}
+      empty={points.length === 0 ? emptyText(comparison, 'memory') : null}
     >
       <ResponsiveContainer width="100%" height="100%">
         <BarChart layout="vertical" data={points} margin={MARGIN} barCategoryGap="18%" barGap={1} title="Memory">
@@ -69,7 +71,15 @@ export function MemoryChart({ comparison }: { readonly comparison: Comparison })
             fill="var(--series-weights)"
             isAnimationActive={false}
             maxBarSize={14}
-          />
+          >
+            {labelled && (
+              <LabelList
+                position="right"
+                className={styles.valueLabel}
+                valueAccessor={(entry) => weightsLabel((entry as { payload?: MemoryPoint }).payload)}
+              />
+            )}
+          </Bar>
           <Bar
             dataKey={(point: MemoryPoint) => (point.activations ?? 0) / MEGA}
             name="activations"
@@ -121,6 +131,11 @@ function seriesName(item: MemorySeries, all: readonly MemorySeries[]): string {
 
 function isLastOfStack(item: MemorySeries, all: readonly MemorySeries[]): boolean {
   return all.findLast(({ target }) => target === item.target) === item;
+}
+
+/** Only where no bar of activations follows, which carries the sum. */
+function weightsLabel(point: MemoryPoint | undefined): string {
+  return point && !point.activations ? formatMegabytes(point.weights) : '';
 }
 
 function predictedLabel(point: MemoryPoint | undefined): string {

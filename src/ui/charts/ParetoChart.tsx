@@ -17,7 +17,7 @@ import { Segmented } from '../components/Segmented.tsx';
 import { formatBytes, formatMetric, formatMs } from '../format.ts';
 import { ChartFrame } from './ChartFrame.tsx';
 import { accuracyPoints, accuracyScale, gateLimit, latencyPoints, niceTicks, type ParetoPoint } from './chart-data.ts';
-import { AXIS_TICK, ChartTooltip } from './chart-parts.tsx';
+import { AXIS_TICK, ChartTooltip, emptyText } from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { paretoSummary } from './summaries.ts';
 
@@ -41,7 +41,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
       title={`${xName} against ${definition?.title ?? 'accuracy'}`}
       unit={definition ? betterCorner(definition) : ''}
       summary={paretoSummary(points, objective)}
-      empty={points.length === 0 ? 'Run to see the trade-off.' : null}
+      empty={points.length === 0 ? emptyText(comparison, 'the trade-off') : null}
       tall
       legend={[
         { label: 'Frontier: nothing beats it on both', colour: 'var(--accent)' },

@@ -1,5 +1,5 @@
+import { usePlotArea } from 'recharts';
 import type { Verdict } from '../../core/study/results.ts';
-import { LABEL_WIDTH } from './chart-parts.tsx';
 import styles from './charts.module.css';
 
 interface VerdictMarkerProps {
@@ -15,23 +15,34 @@ interface VerdictMarkerProps {
 
 /** Shape and colour both carry the verdict: disc pass, cross fail, diamond too few samples, square baseline. */
 export function VerdictMarker({ cx, cy, payload }: VerdictMarkerProps) {
+  const plot = usePlotArea();
   if (!Number.isFinite(cx) || !Number.isFinite(cy)) return null;
   const { verdict, beyond, text, stale } = payload;
   return (
     <g opacity={stale ? 0.5 : 1}>
       {beyond === 0 ? <Shape cx={cx} cy={cy} verdict={verdict} /> : <Arrow cx={cx} cy={cy} side={beyond} />}
-      <text {...labelPlace(cx, cy, beyond)} className={styles.valueLabel}>
+      <text {...labelPlace(cx, cy, beyond, plot)} className={styles.valueLabel}>
         {text}
       </text>
     </g>
   );
 }
 
-/** Above the marker, but never over the left edge of the plot; beside the arrow where the value lies off the axis. */
-function labelPlace(cx: number, cy: number, beyond: -1 | 0 | 1) {
+/** Half of "100.00 %" at the label's size. */
+const HALF_LABEL = 23;
+
+/** Above the marker, but inside the plot; beside the arrow where the value lies off the axis. */
+function labelPlace(
+  cx: number,
+  cy: number,
+  beyond: -1 | 0 | 1,
+  plot: { readonly x: number; readonly width: number } | undefined,
+) {
   if (beyond === 1) return { x: cx - 12, y: cy, dy: '0.35em', textAnchor: 'end' } as const;
   if (beyond === -1) return { x: cx + 12, y: cy, dy: '0.35em', textAnchor: 'start' } as const;
-  return { x: Math.max(cx, LABEL_WIDTH + 22), y: cy - 8, textAnchor: 'middle' } as const;
+  const low = (plot?.x ?? 0) + HALF_LABEL;
+  const high = plot ? plot.x + plot.width - HALF_LABEL : cx;
+  return { x: Math.min(Math.max(cx, low), Math.max(low, high)), y: cy - 8, textAnchor: 'middle' } as const;
 }
 
 /** Points off the axis: the value beside it says how far. */

@@ -1,5 +1,6 @@
 /** Pieces that the charts share. */
 import type { ReactNode } from 'react';
+import type { Comparison } from '../../state/rows.ts';
 import type { ChartRow } from './chart-data.ts';
 import styles from './charts.module.css';
 
@@ -80,6 +81,11 @@ export function ChartTooltip({
       {children}
     </div>
   );
+}
+
+/** What stands in a chart without figures. */
+export function emptyText({ rows }: Comparison, what: string): string {
+  return rows.some(({ state }) => state === 'running') ? 'Being measured …' : `Run to see ${what}.`;
 }
 
 export function targetColour(key: string): string {

@@ -4,7 +4,8 @@ import type { Comparison, VariantRow } from '../../state/rows.ts';
 import { formatBytes, formatDelta, formatMetric, formatMs, plural } from '../format.ts';
 import type { AccuracyPoint, LatencyPoint, MemoryPoint, ParetoPoint } from './chart-data.ts';
 
-const label = ({ letter, name }: { letter: string; name: string }) => (letter === 'O' ? name : `${letter} ${name}`);
+/** Names are long and stand on the axis: the letter is enough. */
+const label = ({ letter, name }: { letter: string; name: string }) => (letter === 'O' ? name : letter);
 
 export function memorySummary(points: readonly MemoryPoint[], heapKeys: readonly `heap:${string}`[]): string {
   if (points.length === 0) return 'Nothing built yet.';
@@ -15,12 +16,20 @@ export function memorySummary(points: readonly MemoryPoint[], heapKeys: readonly
       ? ` (${formatDelta(smallest.weights / original.weights - 1)})`
       : '';
   const sentences = [`Smallest weights: ${label(smallest)}, ${formatBytes(smallest.weights)}${change}.`];
+  if (points.every(({ activations }) => activations === null))
+    sentences.push('Activations cannot be predicted: shapes are unknown.');
   const [heap] = heapKeys;
   if (heap) {
     const measured = points.filter((point) => point[heap] !== null);
     if (measured.length > 0) {
       const least = measured.reduce((best, point) => (point[heap]! < best[heap]! ? point : best));
-      sentences.push(`Least measured memory: ${label(least)}, ${formatBytes(least[heap]!)}.`);
+      const most = Math.max(...measured.map((point) => point[heap]!));
+      sentences.push(
+        // A heap grows in steps of 64 kB and more: differences of a percent are the allocator's.
+        measured.length > 1 && most < least[heap]! * 1.01
+          ? `Measured memory is alike: ${formatBytes(least[heap]!)}.`
+          : `Least measured memory: ${label(least)}, ${formatBytes(least[heap]!)}.`,
+      );
     }
   }
   return sentences.join(' ');

@@ -29,13 +29,17 @@ export function Note({ level, children, advice, action }: NoteProps) {
 
 export function ErrorNote({
   error,
+  where,
   action,
 }: {
+  /** Which target it happened on, where that matters. */
+  readonly where?: string;
   readonly error: { readonly message: string; readonly advice: string };
   readonly action?: ReactNode;
 }) {
   return (
     <Note level="error" advice={error.advice} action={action}>
+      {where && <strong>{where}: </strong>}
       {error.message}
     </Note>
   );

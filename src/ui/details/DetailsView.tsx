@@ -21,6 +21,9 @@ export function DetailsView() {
       )}
       {nothing && <p>Not run yet. Press Run all (R).</p>}
       {row.error && <ErrorNote error={row.error} />}
+      {row.cells.map(({ key, label, measurement }) =>
+        measurement?.error ? <ErrorNote key={key} error={withAdvice(measurement.error)} where={label} /> : null,
+      )}
       {row.facts && <Advisories row={row} />}
       {row.facts && row.facts.ledger.length > 0 && <StepTable facts={row.facts} />}
       {row.cells.map(
@@ -104,11 +107,10 @@ function exampleOf(entries: VariantFacts['ledger'][number]['entries']): string {
 }
 
 function TargetDetails({ cell, measurement }: { readonly cell: TargetCell; readonly measurement: TargetMeasurement }) {
-  const { placement, parity, optimizers, evaluation, error } = measurement;
+  const { placement, parity, optimizers, evaluation } = measurement;
   return (
     <div className={styles.block}>
       <h3>{cell.label}</h3>
-      {error && <ErrorNote error={withAdvice(error)} />}
       {measurement.engine.name && (
         <p className={styles.hint}>
           {measurement.engine.name} {measurement.engine.version}
@@ -118,7 +120,7 @@ function TargetDetails({ cell, measurement }: { readonly cell: TargetCell; reado
             `Latency covers copying inputs in, running, and reading outputs back${measurement.latency.interleaved ? '; variants took turns' : ''}.`}
         </p>
       )}
-      {cell.verdict && <p>Gate: {cell.verdict.reason}</p>}
+      {cell.verdict && !measurement.error && <p>Gate: {cell.verdict.reason}</p>}
       {parity && (
         <Note level={parity.verdict === 'match' ? 'info' : parity.verdict === 'drift' ? 'warning' : 'error'}>
           {parity.verdict === 'match'

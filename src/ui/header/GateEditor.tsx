@@ -28,7 +28,7 @@ export function GateEditor() {
     <Bubble
       title="The gate"
       trigger={
-        <button type="button" className={buttonClass('plain', false, styles.chip)}>
+        <button type="button" className={buttonClass('plain', false, `${styles.chip} ${styles.fixedChip}`)}>
           <ShieldCheck size={15} aria-hidden />
           <span>
             <span className={styles.chipKey}>Gate:</span> {gateText(gate, metric?.format)}

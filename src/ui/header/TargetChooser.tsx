@@ -27,7 +27,7 @@ export function TargetChooser() {
     <Bubble
       title="Targets"
       trigger={
-        <button type="button" className={buttonClass('plain', false, styles.chip)}>
+        <button type="button" className={buttonClass('plain', false, `${styles.chip} ${styles.fixedChip}`)}>
           <Cpu size={15} aria-hidden />
           <span>
             <span className={styles.chipKey}>On:</span> {targets.map(targetLabel).join(', ')}

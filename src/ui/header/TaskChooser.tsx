@@ -31,7 +31,11 @@ export function TaskChooser() {
   const sample = samples?.find(({ id }) => id === model.sampleId);
   return (
     <>
-      <button type="button" className={buttonClass('plain', false, styles.chip)} onClick={() => openPanel('task')}>
+      <button
+        type="button"
+        className={buttonClass('plain', false, `${styles.chip} ${styles.taskChip}`)}
+        onClick={() => openPanel('task')}
+      >
         <FlaskConical size={15} aria-hidden />
         <span>
           <span className={styles.chipKey}>Task:</span>{' '}
