@@ -216,23 +216,31 @@ export async function feedsFor(subject: Model, seed = 1, freeSize = 3): Promise<
 export interface Tolerance {
   /** Relative to the largest magnitude of the output; 0 asks for equal bytes. */
   readonly relative?: number;
+  /** Smallest range: outputs that are 0 but for rounding are compared with this magnitude. */
+  readonly floor?: number;
   readonly seeds?: number;
   readonly feeds?: Feeds;
 }
 
 /** Both models give the same outputs, by onnxruntime, for several seeded inputs. */
 export async function expectSameOutputs(before: Model, after: Model, tolerance: Tolerance = {}): Promise<void> {
-  const { relative = 0, seeds = 2 } = tolerance;
+  const { relative = 0, floor = 1e-30, seeds = 2 } = tolerance;
   for (let seed = 1; seed <= seeds; seed++) {
     const feeds = tolerance.feeds ?? (await feedsFor(before, seed));
     const expected = await runOrt(before, feeds);
     const got = await runOrt(after, feeds);
     expect([...got.keys()]).toEqual([...expected.keys()]);
-    for (const [name, value] of expected) expectClose(got.get(name)!, value, relative, name);
+    for (const [name, value] of expected) expectClose(got.get(name)!, value, { relative, floor, name });
   }
 }
 
-function expectClose(got: HostTensor, expected: HostTensor, relative: number, name: string): void {
+interface Closeness {
+  readonly relative: number;
+  readonly floor: number;
+  readonly name: string;
+}
+
+function expectClose(got: HostTensor, expected: HostTensor, { relative, floor, name }: Closeness): void {
   expect(got.dtype, name).toBe(expected.dtype);
   expect(got.dims, name).toEqual(expected.dims);
   if (expected.dtype === 'string') {
@@ -245,7 +253,7 @@ function expectClose(got: HostTensor, expected: HostTensor, relative: number, na
   }
   const a = numbersOf(got);
   const b = numbersOf(expected);
-  const range = Math.max(1e-30, ...b.map(Math.abs).filter(Number.isFinite));
+  const range = Math.max(floor, ...b.map(Math.abs).filter(Number.isFinite));
   const worst = Math.max(0, ...a.map((value, at) => (Object.is(value, b[at]) ? 0 : Math.abs(value - b[at]!) / range)));
   expect(worst, `${name}: largest error relative to the range`).toBeLessThanOrEqual(relative);
 }
