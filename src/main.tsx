@@ -2,7 +2,7 @@ import './core/step/zod-jitless.ts';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { applyTheme, onSystemTheme, readTheme } from './services/preferences.ts';
-import { keepSession, startSession } from './state/actions/session.ts';
+import { loadActions } from './state/actions/lazy.ts';
 import { studio } from './state/store.ts';
 import { App } from './ui/App.tsx';
 import './ui/theme.css';
@@ -17,8 +17,10 @@ createRoot(document.getElementById('root')!).render(
   </StrictMode>,
 );
 
-keepSession();
-void startSession();
+void loadActions().then(({ keepSession, startSession }) => {
+  keepSession();
+  return startSession();
+});
 // Asks the GPU and the runtime's code what there is: not needed for the first frame.
 void import('./runtime/capabilities.ts').then(async ({ detectCapabilities }) => {
   studio.setState({ capabilities: await detectCapabilities() });

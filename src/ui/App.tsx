@@ -8,15 +8,14 @@ import { PanelBoundary } from './components/PanelBoundary.tsx';
 import { HelpDialog } from './HelpDialog.tsx';
 import { Header } from './header/Header.tsx';
 import { listenToKeys } from './keys.ts';
-import { ModelDialog } from './model/ModelDialog.tsx';
 import { DropZone } from './start/DropZone.tsx';
 import { StartPage } from './start/StartPage.tsx';
-import { JobAnnouncer } from './status/JobAnnouncer.tsx';
 import { StatusBar } from './status/StatusBar.tsx';
 
 // The start page needs none of it; it is fetched while the user reads.
 const loadWorkbench = () => import('./Workbench.tsx');
 const Workbench = lazy(loadWorkbench);
+const JobAnnouncer = lazy(() => import('./status/JobAnnouncer.tsx'));
 
 export function App() {
   const hasModel = useStudio((state) => state.model !== null && state.history !== null);
@@ -55,10 +54,11 @@ export function App() {
           <StatusBar />
         </PanelBoundary>
       </div>
-      <JobAnnouncer />
+      <Suspense>
+        <JobAnnouncer />
+      </Suspense>
       <DropZone />
       <HelpDialog />
-      <ModelDialog />
       <ThemedToaster />
     </Tooltip.Provider>
   );

@@ -10,6 +10,7 @@ import { Modal } from './components/Modal.tsx';
 import { PanelBoundary } from './components/PanelBoundary.tsx';
 import { Segmented } from './components/Segmented.tsx';
 import { DetailsView } from './details/DetailsView.tsx';
+import { ModelDialog } from './model/ModelDialog.tsx';
 import { ModelSummary } from './model/ModelSummary.tsx';
 import { RecipePanel } from './recipe/RecipePanel.tsx';
 import { VariantStrip } from './variants/VariantStrip.tsx';
@@ -30,6 +31,7 @@ export default function Workbench() {
   const view = useStudio((state) => toView(state.history?.present.study.view));
   return (
     <main className={styles.workbench}>
+      <ModelDialog />
       <aside className={styles.side} aria-label="Model and recipe">
         <PanelBoundary name="model panel">
           <ModelSummary />

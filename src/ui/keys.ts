@@ -1,9 +1,7 @@
 /** The keyboard: one table for what keys do and for the help that lists them. Single keys never fire in inputs. */
-import { copyLink, downloadReport } from '../state/actions/export.ts';
 import { cancelJob } from '../state/actions/jobs.ts';
-import { runAll } from '../state/actions/run.ts';
+import { copyLink, downloadReport, runNeeded } from '../state/actions/lazy.ts';
 import { chooseFiles } from '../state/actions/start.ts';
-import { selectNeedsRun } from '../state/rows.ts';
 import { studio } from '../state/store.ts';
 
 export interface Shortcut {
@@ -33,7 +31,7 @@ export const shortcuts: readonly Shortcut[] = [
     keys: ['R'],
     does: 'Run all variants',
     matches: plain('r'),
-    run: () => void runAll({ fresh: !selectNeedsRun(studio.getState()) }),
+    run: () => void runNeeded(),
   },
   {
     keys: ['Esc'],

@@ -9,6 +9,7 @@ import type { TaskRef } from '../../core/study/schema.ts';
 import { userArrays } from '../../services/arrays.ts';
 import { openedModel, studyHost } from '../../services/engine.ts';
 import { requireTensorInputs, taskDims, tensorInputs } from '../card-facts.ts';
+import { selectNeedsRun } from '../rows.ts';
 import { studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
 
@@ -76,6 +77,11 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
     const record = toErrorRecord(error);
     if (isCurrent(job)) endJob(record.code === 'job/cancelled' ? null : record);
   }
+}
+
+/** Measures what has no figures; where everything has, measures all of it anew. */
+export function runNeeded(): Promise<void> {
+  return runAll({ fresh: !selectNeedsRun(studio.getState()) });
 }
 
 /** Only random inputs have to be made; a sample's task and the user's arrays bring their own. */

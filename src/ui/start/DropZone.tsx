@@ -1,8 +1,6 @@
 import { useEffect, useState } from 'react';
 import { collectDrop, readPaste } from '../../services/files.ts';
-import { openFiles, openUrl } from '../../state/actions/open.ts';
-import { openJson } from '../../state/actions/open-json.ts';
-import { reportProblem } from '../../state/actions/variants.ts';
+import { openFiles, openJson, openUrl, reportProblem } from '../../state/actions/lazy.ts';
 import { plural } from '../format.ts';
 import { isTyping } from '../keys.ts';
 import styles from './start.module.css';

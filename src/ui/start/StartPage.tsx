@@ -1,7 +1,7 @@
 import { FolderOpen, Play, Upload } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import type { Sample } from '../../core/study/samples.ts';
-import { openSample, openUrl, requireSamples } from '../../state/actions/open.ts';
+import { openSample, openUrl, requireSamples } from '../../state/actions/lazy.ts';
 import { chooseFiles, chooseFolder } from '../../state/actions/start.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';

@@ -6,7 +6,7 @@ import { comparisonSummary } from '../charts/summaries.ts';
 import { progressShare } from './StatusBar.tsx';
 
 /** Tells assistive technology when a job starts and ends (not every percent of it), and keeps the tab's title. */
-export function JobAnnouncer() {
+export default function JobAnnouncer() {
   const job = useStudio((state) => state.job);
   const opening = useStudio((state) => state.opening);
   const modelName = useStudio((state) => state.model?.name ?? null);

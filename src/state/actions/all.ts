@@ -1,0 +1,7 @@
+/** Every action, as one part that is loaded after the first frame (lazy.ts). */
+export { copyLink, downloadReport } from './export.ts';
+export { openFiles, openSample, openUrl, requireSamples } from './open.ts';
+export { openJson } from './open-json.ts';
+export { runNeeded } from './run.ts';
+export { keepSession, startSession } from './session.ts';
+export { reportProblem } from './variants.ts';

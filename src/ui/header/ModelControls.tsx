@@ -1,0 +1,129 @@
+import { Box, Download, FileJson, FileText, FolderOpen, House, Link, Play } from 'lucide-react';
+import { copyLink, downloadRecipe, downloadReport, downloadVariant } from '../../state/actions/export.ts';
+import { goHome } from '../../state/actions/home.ts';
+import { runNeeded } from '../../state/actions/run.ts';
+import { chooseFiles } from '../../state/actions/start.ts';
+import { selectComparison, selectNeedsRun } from '../../state/rows.ts';
+import { studio } from '../../state/store.ts';
+import { useStudio } from '../../state/use-studio.ts';
+import { type Action, ActionMenu } from '../components/ActionMenu.tsx';
+import { Button } from '../components/Button.tsx';
+import { Tip } from '../components/Tip.tsx';
+import { formatBytes } from '../format.ts';
+import { GateEditor } from './GateEditor.tsx';
+import styles from './header.module.css';
+import { TargetChooser } from './TargetChooser.tsx';
+import { TaskChooser } from './TaskChooser.tsx';
+
+/** What the header offers while a model is open: what is compared, where, on what, by which rule; and the results out. */
+export default function ModelControls() {
+  return (
+    <>
+      <div className={styles.chips}>
+        <ModelChip />
+        <TaskChooser />
+        <TargetChooser />
+        <GateEditor />
+      </div>
+      <div className={styles.actions}>
+        <RunButton />
+        <Tip text="Copy a link that reproduces recipes, targets, task, gate and view">
+          <Button aria-label="Copy link" icon onClick={() => void copyLink()}>
+            <Link size={16} />
+          </Button>
+        </Tip>
+        <DownloadMenu />
+      </div>
+    </>
+  );
+}
+
+function ModelChip() {
+  const model = useStudio((state) => state.model);
+  if (!model) return null;
+  const actions: Action[] = [
+    {
+      key: 'card',
+      label: 'About this model',
+      hint: 'inputs, outputs, weights, operators',
+      icon: <Box size={15} />,
+      run: () => studio.getState().openPanel('model'),
+    },
+    {
+      key: 'open',
+      label: 'Open another …',
+      icon: <FolderOpen size={15} />,
+      shortcut: 'O',
+      run: () => void chooseFiles(),
+    },
+    { key: 'home', label: 'Sample gallery', icon: <House size={15} />, run: goHome },
+  ];
+  return (
+    <ActionMenu
+      align="start"
+      trigger={
+        <Button className={`${styles.chip} ${styles.modelChip}`} title={model.name}>
+          <Box size={15} aria-hidden />
+          <span>
+            <strong>{model.title}</strong> <span className={styles.chipKey}>{formatBytes(model.fileBytes)}</span>
+          </span>
+        </Button>
+      }
+      actions={actions}
+    />
+  );
+}
+
+function RunButton() {
+  const busy = useStudio((state) => state.job !== null || state.opening !== null);
+  const needed = useStudio(selectNeedsRun);
+  return (
+    <Tip text={needed ? 'Measure what has no figures yet (R)' : 'Everything is measured. Measure it all again (R)'}>
+      <Button look={needed ? 'primary' : 'plain'} disabled={busy} onClick={() => void runNeeded()}>
+        <Play size={15} aria-hidden /> {needed ? 'Run all' : 'Run again'}
+      </Button>
+    </Tip>
+  );
+}
+
+function DownloadMenu() {
+  const { rows } = useStudio(selectComparison);
+  const selectedId = useStudio((state) => state.selectedId);
+  const selected = rows.find(({ id }) => id === selectedId);
+  const actions: Action[] = [
+    {
+      key: 'model',
+      label: selected ? `Model: ${selected.name}` : 'Model',
+      hint: selected?.facts ? `${formatBytes(selected.facts.fileBytes)}, .onnx` : 'built when you save it, .onnx',
+      icon: <Box size={15} />,
+      disabled: !selected,
+      run: () => selected && void downloadVariant(selected.id),
+    },
+    {
+      key: 'recipe',
+      label: 'Recipe',
+      hint: 'recipe.json, for whittle optimize',
+      icon: <FileJson size={15} />,
+      disabled: !selected,
+      run: () => selected && void downloadRecipe(selected.id),
+    },
+    {
+      key: 'report',
+      label: 'Report',
+      hint: 'report.json: every figure on this page',
+      icon: <FileText size={15} />,
+      run: () => void downloadReport(),
+    },
+  ];
+  return (
+    <ActionMenu
+      trigger={
+        <Button aria-label="Download">
+          <Download size={16} aria-hidden />
+          <span className={styles.optional}>Download</span>
+        </Button>
+      }
+      actions={actions}
+    />
+  );
+}

@@ -1,0 +1,113 @@
+import type { MetricDefinition } from '../../core/eval/types.ts';
+import { primaryCell, type TargetCell, type VariantRow } from '../../state/rows.ts';
+import { Tip } from '../components/Tip.tsx';
+import { formatBytes, formatHalfWidth, formatMetric, formatMs, formatMsNumber, plural } from '../format.ts';
+import { CardFoot, showDetails } from './CardFoot.tsx';
+import { Delta } from './Delta.tsx';
+import { latencyDelta, metricDelta, sizeDelta } from './deltas.ts';
+import styles from './variants.module.css';
+
+interface BodyProps {
+  readonly row: VariantRow;
+  readonly baseline: VariantRow;
+  readonly metric: MetricDefinition | undefined;
+}
+
+/** The figures of a card: size, latency a target, the task's metric; or why there are none. */
+export function CardBody({ row, baseline, metric }: BodyProps) {
+  const measuredError = row.cells.find(({ measurement }) => measurement?.error)?.measurement?.error ?? null;
+  const error = row.error ?? measuredError;
+  return (
+    <>
+      {row.facts ? (
+        <div className={styles.figures}>
+          <div className={styles.figure}>
+            <span className={styles.value}>{formatBytes(row.facts.fileBytes)}</span>
+            <Delta delta={sizeDelta(row)} />
+          </div>
+          {row.cells.map((cell) => (
+            <LatencyFigure key={cell.key} cell={cell} labelled={row.cells.length > 1} />
+          ))}
+          {metric && <MetricFigure row={row} baseline={baseline} metric={metric} />}
+        </div>
+      ) : (
+        !error && <p className={styles.empty}>{row.state === 'running' ? 'Building …' : 'Not run yet'}</p>
+      )}
+      {error && (
+        <CardError row={row} message={error.message} where={row.error ? null : measuredError && whereOf(row)} />
+      )}
+      <CardFoot row={row} />
+    </>
+  );
+}
+
+function whereOf(row: VariantRow): string | null {
+  return row.cells.find(({ measurement }) => measurement?.error)?.label ?? null;
+}
+
+function LatencyFigure({ cell, labelled }: { readonly cell: TargetCell; readonly labelled: boolean }) {
+  const latency = cell.measurement?.latency;
+  if (!latency) return null;
+  return (
+    <div className={styles.figure}>
+      <Tip
+        text={`${cell.label}: median ${formatMs(latency.medianMs)}, 5th to 95th percentile ${formatMsNumber(latency.p5Ms)} to ${formatMs(latency.p95Ms)}, ${plural(latency.runs, 'run')}`}
+      >
+        <span className={styles.value}>
+          {formatMs(latency.medianMs)}{' '}
+          <span className={styles.spread}>
+            {labelled ? cell.label : `${formatMsNumber(latency.p5Ms)}–${formatMsNumber(latency.p95Ms)}`}
+          </span>
+        </span>
+      </Tip>
+      <Delta delta={latencyDelta(cell)} />
+    </div>
+  );
+}
+
+function MetricFigure({ row, baseline, metric }: BodyProps & { readonly metric: MetricDefinition }) {
+  const cell = primaryCell(row);
+  const value = metricOf(cell, metric);
+  if (!value) return null;
+  const base = row.isBaseline ? undefined : metricOf(primaryCell(baseline), metric);
+  return (
+    <div className={styles.figure}>
+      <span className={styles.value} title={metric.title}>
+        <span className={styles.spread}>{metric.short}</span> {formatMetric(value.value, metric)}{' '}
+        {value.interval && <span className={styles.spread}>{formatHalfWidth(value.interval, metric)}</span>}
+      </span>
+      <Delta delta={shortDelta(metricDelta(value, base, metric))} />
+    </div>
+  );
+}
+
+/** A card is narrow: the sign and the amount are in the table, the word is enough here. */
+function shortDelta(delta: ReturnType<typeof metricDelta>): ReturnType<typeof metricDelta> {
+  return delta && { ...delta, text: delta.text.replace(/\u202fpoints (better|worse)$/, ' $1') };
+}
+
+function metricOf(cell: TargetCell | null, metric: MetricDefinition) {
+  return cell?.measurement?.evaluation?.metrics.find((found) => found.metric === metric.id);
+}
+
+function CardError({
+  row,
+  message,
+  where,
+}: {
+  readonly row: VariantRow;
+  readonly message: string;
+  readonly where: string | null;
+}) {
+  return (
+    <div className={styles.error}>
+      <p>
+        {where && <strong>{where}: </strong>}
+        {message}
+      </p>
+      <button type="button" className={styles.more} onClick={() => showDetails(row.id)}>
+        What to do
+      </button>
+    </div>
+  );
+}
