@@ -55,6 +55,7 @@ export function isBuildStale(root) {
     'vite.config.ts',
     'vite.node.config.ts',
     'scripts/assets.mjs',
+    'scripts/samples/packed',
   ];
   return inputs.some((path) => newest(join(root, path)) > builtAt);
 }
