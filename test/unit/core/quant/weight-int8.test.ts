@@ -43,16 +43,17 @@ async function expectClose(source: Model, model: Model, feeds: Feeds, bound: num
 }
 
 const every = { minElements: 1 };
-const forms = [
-  { ...every },
-  { ...every, symmetric: false },
-  { ...every, granularity: 'tensor' },
-  { ...every, granularity: 'tensor', symmetric: false, expand: 'run' },
-  { ...every, expand: 'run' },
-  { ...every, expand: 'run', symmetric: false },
-  { ...every, granularity: 'block', blockSize: 16 },
-  { ...every, granularity: 'block', blockSize: 16, symmetric: false, expand: 'run' },
-];
+const forms: { minElements: number; symmetric?: boolean; granularity?: string; blockSize?: number; expand?: string }[] =
+  [
+    { ...every },
+    { ...every, symmetric: false },
+    { ...every, granularity: 'tensor' },
+    { ...every, granularity: 'tensor', symmetric: false, expand: 'run' },
+    { ...every, expand: 'run' },
+    { ...every, expand: 'run', symmetric: false },
+    { ...every, granularity: 'block', blockSize: 16 },
+    { ...every, granularity: 'block', blockSize: 16, symmetric: false, expand: 'run' },
+  ];
 
 describe('every layer, form and granularity, on both runtimes', () => {
   const recurrent = (opType: string, gates: number) =>
@@ -149,7 +150,7 @@ describe('embeddings', () => {
       }),
     });
     const feeds = { ids: { type: 'int64', dims: [2, 3], data: [0, 29, 7, 7, -1, 12] } } as const;
-    for (const params of forms.filter(({ granularity }: { granularity?: string }) => granularity !== 'block')) {
+    for (const params of forms.filter(({ granularity }) => granularity !== 'block')) {
       const { model } = await applyStep(step, source, params);
       await expectClose(source, model, feeds, 0.03, JSON.stringify(params));
       if (!('expand' in params)) {
