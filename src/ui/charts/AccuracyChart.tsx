@@ -66,7 +66,7 @@ export function AccuracyChart({ comparison }: { readonly comparison: Comparison 
             tickLine={false}
             axisLine={false}
             height={18}
-            ticks={niceTicks(scale.domain)}
+            ticks={niceTicks(scale.domain, 3)}
             tickFormatter={(value: number) => formatMetric(value, definition!)}
           />
           <YAxis
