@@ -141,7 +141,7 @@ async function childWhittle(corePath, path, outputPath) {
   const outcome = await core.runSteps({ model, steps: simplifySteps(core), job: core.quietJob, store: memoryStore });
   const written = await core.writeModel(outcome.model, { externalData: outputPath ? 'inline' : 'keep' });
   const ms = performance.now() - started;
-  const growthBytes = process.resourceUsage().maxRSS * 1024 - before;
+  const growthBytes = peakResidentBytes() - before;
   if (outputPath) await saveParts(core, outputPath, written.graph);
   const fired = outcome.ledger.reduce((total, row) => total + row.fired, 0);
   console.log(JSON.stringify({ ms, growthBytes, fired }));
@@ -156,11 +156,20 @@ async function childOnnxsim(path, outputPath) {
   const started = performance.now();
   const { model } = await simplify(bytes);
   const ms = performance.now() - started;
-  const growthBytes = process.resourceUsage().maxRSS * 1024 - before;
+  const growthBytes = peakResidentBytes() - before;
   writeFileSync(outputPath, model);
   clearInterval(alive);
   console.log(`\n${JSON.stringify({ ms, growthBytes })}`);
   process.exit(0);
+}
+
+/** Of this process alone: on Linux `maxRSS` starts from what the parent had when it forked. */
+function peakResidentBytes() {
+  try {
+    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024;
+  } catch {
+    return process.resourceUsage().maxRSS * 1024;
+  }
 }
 
 async function nodeCount(core, path) {
