@@ -97,9 +97,6 @@ function inflateBounded(packed: Uint8Array): Result<Uint8Array> {
 /** Members that have no default to fall back on. */
 const ALWAYS_KEPT: ReadonlySet<string> = new Set(['version', 'model', 'task']);
 
-/** Members without a default. */
-const ALWAYS_IN_LINK: ReadonlySet<string> = new Set(['version', 'model', 'task']);
-
 /** Leaves out whatever is a default: links stay short, and stay valid when new parameters are added. */
 function compactStudy(study: Study): unknown {
   const { format: _format, variants, ...rest } = study;

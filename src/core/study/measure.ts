@@ -1,35 +1,17 @@
 /** Measures all variants on one target. */
 import { canonicalHash } from '../base/canonical-hash.ts';
 import { StudioError, toErrorRecord } from '../base/errors/index.ts';
-import type { JobContext } from '../base/progress.ts';
-import { classOutputs } from '../eval/agreement.ts';
-import { agreementMetrics, collectOutputs } from '../eval/tasks/agreement-task.ts';
 import type { Evaluation, Feeds } from '../eval/types.ts';
-import type { Recipe } from '../recipe/schema.ts';
+import { checkParity } from './check-parity.ts';
 import { summarizeLatency } from './latency.ts';
-import { comparePlaces } from './parity.ts';
-import type { BuiltVariant, InferPort, OpenedSession, PreparedTask } from './ports.ts';
-import type { Parity, TargetMeasurement } from './results.ts';
-import { type OriginalOutputs, orCancelled, rethrowIfCancelled, type StudyRun, targetLabel } from './run.ts';
-import type { Target } from './schema.ts';
+import type { InferPort, OpenedSession } from './ports.ts';
+import { collectReferences, showAgreementMetrics } from './references.ts';
+import type { MemoryReading, TargetMeasurement } from './results.ts';
+import { orCancelled, rethrowIfCancelled, targetLabel } from './run.ts';
+import { type Contestant, laneJob, openPlace, type TargetRequest } from './target-request.ts';
 
 /** Sessions of all variants are open at once, so that they can take turns; beyond this sum of files they are not. */
 const INTERLEAVE_LIMIT_BYTES = 1_500_000_000;
-
-export interface Contestant<Handle> {
-  /** Position among the study's variants; 0 is the baseline. */
-  readonly index: number;
-  readonly recipe: Recipe;
-  readonly variant: BuiltVariant<Handle>;
-}
-
-interface TargetRequest<Handle> {
-  readonly run: StudyRun<Handle>;
-  readonly target: Target;
-  readonly contestants: readonly Contestant<Handle>[];
-  readonly task: PreparedTask;
-  readonly originals: OriginalOutputs;
-}
 
 /** A contestant with its open session. */
 interface Lane<Handle> {
@@ -51,6 +33,7 @@ export async function measureTarget<Handle>(request: TargetRequest<Handle>): Pro
     if (cached) run.setMeasurement(contestant.index, cached);
     else fresh.push(contestant);
   }
+  showAgreementMetrics(request);
   if (fresh.length === 0) return;
 
   const total = fresh.reduce((sum, { variant }) => sum + variant.facts.fileBytes, 0);
@@ -75,9 +58,13 @@ async function measureGroup<Handle>(
       const lane = await openLane(request, contestant, ports);
       if (lane) lanes.push(lane);
     }
+    const turnsBeganAt = run.request.host.wallClock();
     await timeLanes(request, lanes);
     for (const lane of lanes) {
-      const measurement = await finishLane(request, lane, interleaved && lanes.length > 1);
+      const measurement = await finishLane(request, lane, {
+        interleaved: interleaved && lanes.length > 1,
+        turnsBeganAt,
+      });
       run.setMeasurement(lane.contestant.index, measurement);
       if (!measurement.error) await run.request.host.remember(measurementKey(request, lane.contestant), measurement);
       lane.port.dispose();
@@ -98,7 +85,7 @@ async function openLane<Handle>(
   const job = laneJob(request, contestant);
   job.onProgress({ stage: 'creating the session', done: 0, total: null, unit: 'runs' });
   try {
-    const port = await orCancelled(job, run.request.host.openInfer(target));
+    const port = await openPlace(run, job, target);
     ports.push(port);
     const opened = await orCancelled(
       job,
@@ -152,73 +139,35 @@ async function timeLanes<Handle>(request: TargetRequest<Handle>, lanes: Lane<Han
 async function finishLane<Handle>(
   request: TargetRequest<Handle>,
   lane: Lane<Handle>,
-  interleaved: boolean,
+  { interleaved, turnsBeganAt }: { readonly interleaved: boolean; readonly turnsBeganAt: string },
 ): Promise<TargetMeasurement> {
   const { run, task } = request;
   const job = laneJob(request, lane.contestant);
   const base = laneMeasurement(request, lane);
-  const latency = lane.samplesMs.length > 0 ? summarizeLatency(lane.samplesMs, interleaved) : null;
+  const latency = lane.samplesMs.length > 0 ? summarizeLatency(lane.samplesMs, interleaved, turnsBeganAt) : null;
+  // What is known stays known when a later stage fails.
+  let known: TargetMeasurement = { ...base, latency };
   try {
     const memory = await orCancelled(job, lane.port.memory());
-    run.setMeasurement(lane.contestant.index, { ...base, latency, memory });
-    const parity = await checkParity(request, lane);
+    known = { ...known, memory };
+    run.setMeasurement(lane.contestant.index, known);
+    known = { ...known, parity: await checkParity(request, lane.contestant, lane.firstOutputs) };
     const source = request.originals.source ?? task.source;
     const evaluation: Evaluation = await orCancelled(job, lane.port.evaluate(source, job, sampleLimit(request)));
-    return { ...base, latency, memory, parity, evaluation: evaluation as TargetMeasurement['evaluation'] };
+    known = { ...known, evaluation: evaluation as TargetMeasurement['evaluation'] };
+    return { ...known, memory: peakOf(memory, await orCancelled(job, lane.port.memory())) };
   } catch (error) {
     rethrowIfCancelled(error);
-    return { ...base, latency, error: toErrorRecord(error) };
+    return { ...known, error: toErrorRecord(error) };
   }
 }
 
-/** Runs the same file on WASM with the same input and compares. WASM itself needs no check. */
-async function checkParity<Handle>(request: TargetRequest<Handle>, lane: Lane<Handle>): Promise<Parity | null> {
-  const { run, target, task } = request;
-  if (target.provider === 'wasm' || target.provider === 'cpu') return null;
-  const job = laneJob(request, lane.contestant);
-  job.onProgress({ stage: 'checking against WASM', done: 0, total: 1, unit: 'runs' });
-  const reference: Target = { provider: 'wasm', threads: 0 };
-  let port: InferPort<Handle> | undefined;
-  try {
-    port = await orCancelled(job, run.request.host.openInfer(reference));
-    const settings = lane.contestant.recipe.runtime;
-    await orCancelled(
-      job,
-      port.open(lane.contestant.variant.files, { target: reference, settings, inspect: false }, job),
-    );
-    const { outputs } = await orCancelled(job, port.run(task.summary.latencyFeeds));
-    return comparePlaces('WASM', [{ got: lane.firstOutputs, expected: outputs }]);
-  } catch (error) {
-    // A variant that WASM cannot run has nothing to be compared with; the target's own figures stand.
-    rethrowIfCancelled(error);
-    return null;
-  } finally {
-    port?.dispose();
-  }
-}
-
-/** Runs the original once over the task's inputs, on WASM (or the first target of a host that has none). */
-async function collectReferences<Handle>(request: TargetRequest<Handle>): Promise<void> {
-  const { run, contestants, task, originals } = request;
-  const baseline = contestants.find(({ index }) => index === 0);
-  if (task.source.kind !== 'agreement' || !baseline) return;
-  const job = laneJob(request, baseline);
-  const target: Target = request.target.provider === 'cpu' ? request.target : { provider: 'wasm', threads: 0 };
-  const port = await orCancelled(job, run.request.host.openInfer(target));
-  try {
-    const settings = baseline.recipe.runtime;
-    await orCancelled(job, port.open(baseline.variant.files, { target, settings, inspect: false }, job));
-    const runner = { run: async (feeds: Feeds) => (await orCancelled(job, port.run(feeds))).outputs };
-    const references = await collectOutputs(runner, task.source.feeds, job);
-    const classes = classOutputs(references);
-    originals.source = { ...task.source, references, classOutputs: classes };
-    run.setTask({ ...task, summary: { ...task.summary, metrics: agreementMetrics(classes) } });
-  } catch (error) {
-    // Without the original's outputs nothing can be compared; each card says so when its evaluation fails.
-    rethrowIfCancelled(error);
-  } finally {
-    port.dispose();
-  }
+/**
+ * The runtime's own memory after everything ran, since larger samples grow it. A process's resident set is taken before
+ * the evaluation, whose data would be counted as the model's.
+ */
+function peakOf(afterTiming: MemoryReading, afterAll: MemoryReading): MemoryReading {
+  return { ...afterAll, processPeakBytes: afterTiming.processPeakBytes };
 }
 
 function sampleLimit<Handle>(request: TargetRequest<Handle>): number | undefined {
@@ -226,15 +175,13 @@ function sampleLimit<Handle>(request: TargetRequest<Handle>): number | undefined
   return task.kind === 'sample-task' ? task.limit : undefined;
 }
 
-function laneJob<Handle>(request: TargetRequest<Handle>, contestant: Contestant<Handle>): JobContext {
-  const { job } = request.run.request;
-  const prefix = `${contestant.recipe.name} on ${targetLabel(request.target)}`;
-  return { ...job, onProgress: (progress) => job.onProgress({ ...progress, stage: `${prefix}: ${progress.stage}` }) };
-}
-
 function measurementKey<Handle>(request: TargetRequest<Handle>, { variant, recipe }: Contestant<Handle>): string {
   const { host, study } = request.run.request;
+  const { source } = request.task;
+  // Agreement is with what the baseline computed, so its file and settings matter too.
+  const baseline = source.kind === 'agreement' && source.references === null ? study.variants[0]! : null;
   return canonicalHash({
+    ...(baseline ? { baseline: { steps: baseline.steps, runtime: baseline.runtime } } : {}),
     variant: variant.facts.key,
     runtime: recipe.runtime,
     target: request.target,

@@ -61,6 +61,8 @@ export const latencySchema = z.object({
   minMs: z.number(),
   /** True when the variants took turns (A B C A B C), so that drift of the machine hits all alike. */
   interleaved: z.boolean(),
+  /** ISO 8601: when the turns began. Figures with the same moment took turns with each other; others are of other runs. */
+  turnsBeganAt: z.string().optional(),
   /** Every timed run, in order, so that noise can be judged later. */
   samplesMs: z.array(z.number()),
 });

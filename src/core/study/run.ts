@@ -8,11 +8,12 @@ import { asStudioError, StudioError, toErrorRecord } from '../base/errors/index.
 import type { JobContext } from '../base/progress.ts';
 import type { TaskSource } from '../eval/types.ts';
 import { judgeTarget } from './judge.ts';
-import { type Contestant, measureTarget } from './measure.ts';
+import { measureTarget } from './measure.ts';
 import type { BuiltVariant, PreparedTask, StudyHost } from './ports.ts';
 import type { Environment, Report, TargetMeasurement, VariantResult } from './results.ts';
 import { REPORT_VERSION } from './results.ts';
 import type { Study, Target } from './schema.ts';
+import type { Contestant } from './target-request.ts';
 
 export interface StudyRequest<Handle> {
   readonly study: Study;
@@ -43,7 +44,7 @@ export async function runStudy<Handle>(request: StudyRequest<Handle>): Promise<R
   run.publish();
   const built = await buildVariants(run);
   job.onProgress({ stage: 'loading the task', done: 0, total: null, unit: 'samples' });
-  const task = await host.task(job);
+  const task = await orCancelled(job, host.task(job));
   run.setTask(task);
 
   const originals: OriginalOutputs = { source: null };
@@ -74,7 +75,7 @@ async function buildVariants<Handle>(run: StudyRun<Handle>): Promise<(BuiltVaria
     };
     named.onProgress({ stage: 'building', done: index, total: study.variants.length, unit: 'steps' });
     try {
-      const variant = await host.build(recipe, named);
+      const variant = await orCancelled(job, host.build(recipe, named));
       built.push(variant);
       run.update(index, { facts: variant.facts, error: null });
     } catch (error) {
@@ -155,7 +156,10 @@ export function sameTarget(a: Target, b: Target): boolean {
   return a.provider === b.provider && a.threads === b.threads;
 }
 
-/** Rejects as soon as the job is cancelled, whatever the promise does; the caller disposes what it was waiting for. */
+/**
+ * Rejects as soon as the job is cancelled, whatever the promise does; the caller disposes what it was waiting for (a
+ * place that is only being opened: `openPlace`, target-request.ts).
+ */
 export function orCancelled<T>(job: JobContext, promise: Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const onAbort = () => reject(new StudioError('job/cancelled', {}));

@@ -8,7 +8,7 @@ import { writeModel } from '../onnx/write.ts';
 import { applyRecipe } from '../recipe/apply.ts';
 import { variantKey } from '../recipe/parse.ts';
 import type { Recipe } from '../recipe/schema.ts';
-import type { Executor, TensorStore } from '../step/define.ts';
+import type { CalibrationSource, Executor, TensorStore } from '../step/define.ts';
 import type { ModelFiles } from './ports.ts';
 import { predictCost } from './predict.ts';
 import type { VariantFacts } from './results.ts';
@@ -22,6 +22,7 @@ export interface BuildRequest {
   readonly job: JobContext;
   readonly store: TensorStore;
   readonly executor: Executor | undefined;
+  readonly calibration?: CalibrationSource | undefined;
   /** Values of free dimensions by symbol, for predictions. */
   readonly dims?: Readonly<Record<string, number>>;
   /** Milliseconds, monotonic. */

@@ -42,3 +42,15 @@ test('a difference inside the noise is called that', () => {
     );
   expect(compareLatency(steady(100), steady(101))).toBe('within noise');
 });
+
+test('figures that took no turns with each other need a larger difference', () => {
+  const measured = (ms: number, turnsBeganAt: string) =>
+    summarizeLatency(
+      Array.from({ length: 20 }, (_, i) => ms + (i % 3) / 10),
+      true,
+      turnsBeganAt,
+    );
+  expect(compareLatency(measured(94, 'noon'), measured(100, 'noon'))).toBe('faster');
+  expect(compareLatency(measured(94, 'one'), measured(100, 'noon'))).toBe('within noise');
+  expect(compareLatency(measured(80, 'one'), measured(100, 'noon'))).toBe('faster');
+});
