@@ -8,6 +8,18 @@ const pageBytes = 4096;
 const pageAlignedFromBytes = 64 * 1024;
 const smallAlignmentBytes = 64;
 
+export interface ExternalDataOptions {
+  /** The name of the data file, relative to the model's folder. */
+  readonly location: string;
+  /** Weights of at least this size go there; onnx's own tools use 1024. */
+  readonly thresholdBytes: number;
+  /**
+   * Weights of subgraphs and functions stay inline: onnxruntime-web 1.30 cannot resolve external data there ("external
+   * data path could not be canonicalized").
+   */
+  readonly mainGraphOnly?: boolean;
+}
+
 export interface ExternalPlan {
   readonly places: ReadonlyMap<Tensor, ExternalLocation>;
   /** The content of the data file, padding included. */
@@ -17,13 +29,17 @@ export interface ExternalPlan {
 /** Lays out the weights of a model in one data file, in model order. A tensor that is used twice is stored once. */
 export async function placeExternally(
   model: Model,
-  { location, thresholdBytes }: { readonly location: string; readonly thresholdBytes: number },
+  { location, thresholdBytes, mainGraphOnly = false }: ExternalDataOptions,
 ): Promise<ExternalPlan> {
   const chosen = new Set<Tensor>();
-  forEachWeight(model, (tensor) => {
+  const kept = new Set<Tensor>();
+  forEachWeight(model, (tensor, { graph }) => {
     const byteLength = tensorByteLength(tensor);
-    if (tensor.data.kind !== 'strings' && byteLength > 0 && byteLength >= thresholdBytes) chosen.add(tensor);
+    if (mainGraphOnly && graph !== model.graph) kept.add(tensor);
+    else if (tensor.data.kind !== 'strings' && byteLength > 0 && byteLength >= thresholdBytes) chosen.add(tensor);
   });
+  // A tensor that a subgraph shares with the main graph is one object: it has one place.
+  for (const tensor of kept) chosen.delete(tensor);
   const places = new Map<Tensor, ExternalLocation>();
   const parts: BytePart[] = [];
   let offset = 0;

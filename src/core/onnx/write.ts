@@ -3,7 +3,7 @@ import type { BytePart } from '../base/bytes.ts';
 import { StudioError } from '../base/errors/index.ts';
 import type { ExternalLocation, Model, Tensor } from '../ir/types.ts';
 import { checkLocation } from './external.ts';
-import { placeExternally } from './place-external.ts';
+import { type ExternalDataOptions, placeExternally } from './place-external.ts';
 import { ReverseWriter } from './reverse-writer.ts';
 import { externalOrigins } from './wire-form.ts';
 import { writeFunction, writeGraph, writeOpsetImports } from './write-graph.ts';
@@ -11,13 +11,6 @@ import type { PlaceOf } from './write-tensor.ts';
 
 /** protobuf's limit for one message (protobuf.dev/programming-guides/proto-limits). */
 export const largestFileBytes = 2147483647;
-
-export interface ExternalDataOptions {
-  /** The name of the data file, relative to the model's folder. */
-  readonly location: string;
-  /** Weights of at least this size go there; onnx's own tools use 1024. */
-  readonly thresholdBytes: number;
-}
 
 export interface WriteModelOptions {
   /**

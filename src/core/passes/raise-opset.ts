@@ -19,6 +19,7 @@ export const step = defineStep({
   order: 115,
   params,
   precision: 'exact',
+  optIn: true,
   needs: {},
   source: 'ONNX operator changelog, versions 1 to 17 (ONNX 1.12)',
   runsOn: () => runsEverywhere,

@@ -10,9 +10,12 @@ export interface Preset {
   readonly recipe: Recipe;
 }
 
-/** Every step that loses nothing, with default parameters: a new pass is in the presets as soon as its file is there. */
+/**
+ * Every step that loses nothing and is not a choice of its own, with default parameters: a new pass is in the presets as
+ * soon as its file is there.
+ */
 export const simplifySteps: readonly RecipeStep[] = [...stepRegistry.values()]
-  .filter(({ precision }) => precision !== 'lossy')
+  .filter(({ precision, optIn }) => precision !== 'lossy' && !optIn)
   .map(({ id }) => ({ id, params: {} }));
 
 function preset(

@@ -46,6 +46,22 @@ export interface Executor {
    * @throws StudioError of the runtime family
    */
   run(model: Uint8Array, feeds: ReadonlyMap<string, HostTensor>): Promise<ReadonlyMap<string, HostTensor>>;
+  /** Runs the model once for each of the feeds, in one session. Absent: call `run` for each. */
+  runEach?(
+    model: Uint8Array,
+    feeds: readonly ReadonlyMap<string, HostTensor>[],
+  ): Promise<readonly ReadonlyMap<string, HostTensor>[]>;
+}
+
+/** Inputs that show how large the values in a model get. */
+export interface CalibrationSource {
+  /**
+   * calibration-split: data of the task that its evaluation does not use. task-inputs: the very inputs that the task
+   * judges by, for want of others. generated: random numbers, which say little about real data.
+   */
+  readonly origin: 'calibration-split' | 'task-inputs' | 'generated';
+  /** By input name, from the first one each time it is called: histograms take a second look. */
+  feeds(): AsyncIterable<ReadonlyMap<string, HostTensor>>;
 }
 
 /** A tensor in memory at the runtime's boundary. `data` has raw_data layout (little-endian, packed below 8 bits). */
@@ -73,6 +89,8 @@ export interface StepContext extends JobContext {
   readonly store: TensorStore;
   /** Absent on hosts that cannot execute; steps that need it declare `needs.execution`. */
   readonly executor: Executor | undefined;
+  /** Absent where nobody gave any; steps that need it declare `needs.calibration`. */
+  readonly calibration?: CalibrationSource | undefined;
   /**
    * Shapes and types of the values of the draft. Quantization steps get what holds now, edits of their own included;
    * cleanup and fusion steps may get what was inferred at the start of the round, without values made since.
@@ -99,6 +117,8 @@ export interface StepDefinition<Params extends z.ZodObject = z.ZodObject> {
    */
   readonly params: Params;
   readonly precision: PrecisionClass;
+  /** Left out of the presets: it changes something that the user should have asked for, like the opset. */
+  readonly optIn?: boolean;
   readonly needs: { readonly execution?: boolean; readonly calibration?: boolean };
   /** The paper, specification or implementation whose definition this follows, with version. */
   readonly source: string;

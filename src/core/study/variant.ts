@@ -4,6 +4,7 @@ import { partsByteLength } from '../base/bytes.ts';
 import type { JobContext } from '../base/progress.ts';
 import type { Model } from '../ir/types.ts';
 import { forEachNode } from '../ir/walk.ts';
+import type { ExternalDataOptions } from '../onnx/place-external.ts';
 import { writeModel } from '../onnx/write.ts';
 import { applyRecipe } from '../recipe/apply.ts';
 import { variantKey } from '../recipe/parse.ts';
@@ -48,7 +49,11 @@ export async function buildVariant(request: BuildRequest): Promise<Variant> {
   const applied = await applyRecipe(request);
   const { model } = applied;
   job.onProgress({ stage: 'laying out the file', done: 0, total: null, unit: 'tensors' });
-  const runtimeFiles = await layOut(model, RUNTIME_WEIGHTS, RUNTIME_EXTERNAL_THRESHOLD_BYTES);
+  const runtimeFiles = await layOut(model, {
+    location: RUNTIME_WEIGHTS,
+    thresholdBytes: RUNTIME_EXTERNAL_THRESHOLD_BYTES,
+    mainGraphOnly: true,
+  });
   const facts: VariantFacts = {
     key: variantKey(modelKey, recipe),
     fileBytes: filesByteLength(await saveFiles(model, 'model.onnx')),
@@ -73,12 +78,12 @@ export async function saveFiles(model: Model, name: string): Promise<ModelFiles>
   const fitsOneFile = weightSummary(model).bytes < 1_900_000_000;
   return fitsOneFile
     ? { graph: (await writeModel(model)).graph, externalData: [] }
-    : layOut(model, `${name}.data`, 1024);
+    : layOut(model, { location: `${name}.data`, thresholdBytes: 1024 });
 }
 
-async function layOut(model: Model, location: string, thresholdBytes: number): Promise<ModelFiles> {
-  const { graph, external } = await writeModel(model, { externalData: { location, thresholdBytes } });
-  return { graph, externalData: external.length > 0 ? [{ path: location, parts: external }] : [] };
+async function layOut(model: Model, externalData: ExternalDataOptions): Promise<ModelFiles> {
+  const { graph, external } = await writeModel(model, { externalData });
+  return { graph, externalData: external.length > 0 ? [{ path: externalData.location, parts: external }] : [] };
 }
 
 export function filesByteLength(files: ModelFiles): number {
