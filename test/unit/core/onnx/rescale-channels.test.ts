@@ -90,7 +90,7 @@ describe('lm-outlier, which the build makes of lm-target', () => {
       if (name.startsWith('past_key_values'))
         feeds[name] = new ort.Tensor('float32', new Float32Array(0), [1, 2, 0, 64]);
     const outputs = await session.run(feeds, ['logits']);
-    return outputs['logits']!.data as Float32Array;
+    return outputs.logits!.data as Float32Array;
   }
 
   test('has the logits of lm-target and other weights', async () => {
