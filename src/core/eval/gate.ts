@@ -53,9 +53,11 @@ function worseningOf(
   // A share of nothing is no measure: when the original's value is 0, "at most x % worse" allows no worsening at all.
   const mode = gate.mode === 'relative' && before.value !== 0 ? 'relative' : 'absolute';
   const limit = gate.mode === mode ? gate.maxWorse : 0;
+  const scale = mode === 'relative' ? Math.abs(before.value) : 1;
   const oriented = (value: number, interval: Interval | undefined, n: number): Worsening => ({
     value: sign * value,
-    interval: interval && (sign > 0 ? interval : [-interval[1], -interval[0]]),
+    interval:
+      interval && withinRange(sign > 0 ? interval : [-interval[1], -interval[0]], definition, before.value, scale),
     n,
     mode,
     limit,
@@ -67,12 +69,24 @@ function worseningOf(
     });
     return oriented(value, interval, n);
   }
-  const scale = mode === 'relative' ? Math.abs(before.value) : 1;
   const interval =
     before.interval && after.interval
       ? ([(after.interval[0] - before.interval[1]) / scale, (after.interval[1] - before.interval[0]) / scale] as const)
       : undefined;
   return oriented((after.value - before.value) / scale, interval, Math.min(before.n, after.n));
+}
+
+/**
+ * A share lies between 0 and 1, whatever an approximate interval says: an accuracy of 100 % cannot get better, and an
+ * error rate of 1 % by no more than that point.
+ */
+function withinRange(interval: Interval, definition: MetricDefinition, before: number, scale: number): Interval {
+  if (definition.format !== 'percent') return interval;
+  const higherIsBetter = definition.direction === 'higher-is-better';
+  const mostBetter = (higherIsBetter ? 1 - before : before) / scale;
+  const mostWorse = higherIsBetter ? before / scale : Number.POSITIVE_INFINITY;
+  const clip = (value: number) => Math.min(Math.max(value, -mostBetter), mostWorse);
+  return [clip(interval[0]), clip(interval[1])];
 }
 
 function first(scores: SampleScores, n: number): SampleScores {

@@ -179,3 +179,14 @@ describe('judge, edges', () => {
     expect(judge({ definition: cer, gate: onePoint, original: three, variant: three }).verdict).toBe('inconclusive');
   });
 });
+
+describe('the range of a share', () => {
+  it('an accuracy of 100 % is never said to be able to get better', () => {
+    const n = 13;
+    const perfect = evaluationOf(accuracy, scoresOf(Array<number>(n).fill(1), Array<number>(n).fill(1)));
+    const verdict = judge({ definition: accuracy, gate: twoPercent, original: perfect, variant: perfect });
+    expect(verdict.worseInterval![0]).toBe(-0);
+    expect(verdict.worseInterval![1]).toBeGreaterThan(0.02);
+    expect(verdict.verdict).toBe('inconclusive');
+  });
+});
