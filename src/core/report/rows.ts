@@ -6,6 +6,7 @@ import { compareLatency, type LatencyDifference } from '../study/latency.ts';
 import type { Report, TargetMeasurement, VariantResult, Verdict } from '../study/results.ts';
 import { sameTarget, targetLabel } from '../study/run.ts';
 import type { Target } from '../study/schema.ts';
+import { rowNotes } from './notes.ts';
 
 export interface MetricCell {
   readonly id: string;
@@ -33,9 +34,14 @@ export interface ReportRow {
   readonly wasmHeapPeakBytes: number | null;
   readonly gpuBufferPeakBytes: number | null;
   readonly processPeakBytes: number | null;
+  readonly weightBytes: number | null;
+  /** Predicted from liveness, not measured. */
+  readonly predictedPeakActivationBytes: number | null;
   readonly metrics: readonly MetricCell[];
   readonly verdict: Verdict | null;
   readonly error: string | null;
+  /** What must be said beside the figures: nodes that fell back to the CPU, other numbers than WASM, and so on. */
+  readonly notes: readonly string[];
 }
 
 /** One row for each variant and target, variants in order within a target. */
@@ -74,7 +80,8 @@ function row(
     variant: variant.recipe.name,
     variantIndex: index,
     target,
-    targetName: measurement ? measuredTargetName(measurement) : '',
+    // A card that failed ran nowhere; it is listed with the others of its target.
+    targetName: nameOfTarget(report, target),
     fileBytes,
     fileRatio: index > 0 && fileBytes !== null && originalBytes ? fileBytes / originalBytes : null,
     medianMs: latency?.medianMs ?? null,
@@ -86,9 +93,12 @@ function row(
     wasmHeapPeakBytes: memory?.wasmHeapPeakBytes ?? null,
     gpuBufferPeakBytes: memory?.gpuBufferPeakBytes ?? null,
     processPeakBytes: memory?.processPeakBytes ?? null,
+    weightBytes: variant.facts?.weightBytes ?? null,
+    predictedPeakActivationBytes: variant.facts?.predictedPeakActivationBytes ?? null,
     metrics: metricCells(measurement, reference),
     verdict: measurement?.verdict ?? null,
     error: variant.error?.message ?? measurement?.error?.message ?? null,
+    notes: rowNotes(variant, measurement, reference),
   };
 }
 
@@ -108,6 +118,14 @@ function metricCells(
   });
 }
 
+function nameOfTarget(report: Report, target: Target): string {
+  const measured = report.variants.flatMap(({ measurements }) =>
+    measurements.filter((found) => sameTarget(found.target, target)),
+  );
+  const ran = measured.find(({ engine }) => engine.name !== '') ?? measured[0];
+  return ran ? measuredTargetName(ran) : '';
+}
+
 /** The target as it really ran, e.g. "WASM, 2 threads". */
 export function measuredTargetName({ target, threads }: TargetMeasurement): string {
   return targetLabel(
@@ -117,12 +135,17 @@ export function measuredTargetName({ target, threads }: TargetMeasurement): stri
   );
 }
 
-/** What the gate says of the whole report: fail if any variant fails, inconclusive if any is. */
+/**
+ * What the gate says of the whole report: fail if any variant fails on any target, else not evaluated if any has no
+ * verdict (it could not be built or run), else inconclusive if any is.
+ */
 export function overallVerdict(report: Report): 'pass' | 'fail' | 'inconclusive' | 'not-evaluated' {
   const verdicts = report.variants
     .slice(1)
     .flatMap(({ measurements, error }) =>
-      error ? ['not-evaluated' as const] : measurements.map((found) => found.verdict?.verdict ?? 'not-evaluated'),
+      error || measurements.length === 0
+        ? ['not-evaluated' as const]
+        : measurements.map((found) => found.verdict?.verdict ?? 'not-evaluated'),
     );
   if (verdicts.includes('fail')) return 'fail';
   if (verdicts.includes('not-evaluated')) return 'not-evaluated';

@@ -1,5 +1,6 @@
 /** A report as plain text: what the command line prints. */
 import type { Report } from '../study/results.ts';
+import { sameTarget } from '../study/run.ts';
 import { type MetricCell, overallVerdict, type ReportRow, reportRows } from './rows.ts';
 
 const verdictWords = {
@@ -16,17 +17,28 @@ export function reportText(report: Report): string {
     `${report.model.name}: ${megabytes(report.model.fileBytes)}, ${report.model.parameters.toLocaleString('en')} parameters`,
     `Task: ${report.task.title}. Gate: at most ${gateText(report)} worse, at ${(report.gate.confidence * 100).toFixed(0)} % confidence.`,
   ];
-  const targets = [...new Set(rows.map((row) => row.targetName))];
-  for (const target of targets) {
-    const own = rows.filter((row) => row.targetName === target);
-    lines.push('', target || 'Not run', table([header(report), ...own.map((row) => cells(report, row))]));
+  for (const own of rowsByTarget(rows)) {
+    lines.push('', own[0]!.targetName || 'Not run', table([header(report), ...own.map((row) => cells(report, row))]));
     for (const row of own) {
       const problem = row.error ?? (row.verdict && row.verdict.verdict !== 'baseline' ? row.verdict.reason : null);
       if (problem) lines.push(`  ${row.variant}: ${problem}`);
+      for (const note of row.notes) lines.push(`  ${row.variant}: note: ${note}`);
     }
   }
+  if (rows.some((row) => memoryText(row).startsWith('~')))
+    lines.push('', '~ predicted: weights and the peak of activations. Other memory is measured.');
   lines.push('', `Gate: ${overallWords[overallVerdict(report)]}`);
   return lines.join('\n');
+}
+
+function rowsByTarget(rows: readonly ReportRow[]): ReportRow[][] {
+  const groups: ReportRow[][] = [];
+  for (const row of rows) {
+    const group = groups.find(([first]) => sameTarget(first!.target, row.target));
+    if (group) group.push(row);
+    else groups.push([row]);
+  }
+  return groups;
 }
 
 const overallWords = {
@@ -44,6 +56,7 @@ function header(report: Report): string[] {
     'median',
     'p5-p95',
     '',
+    'memory',
     ...report.task.metrics.slice(0, 2).map((metric) => metric.short),
     'verdict',
   ];
@@ -61,9 +74,23 @@ function cells(report: Report, row: ReportRow): string[] {
     row.medianMs === null ? '-' : `${significant(row.medianMs)} ms`,
     row.p5Ms === null || row.p95Ms === null ? '' : `${significant(row.p5Ms)}-${significant(row.p95Ms)}`,
     row.latencyRatio === null ? '' : row.latencyDifference === 'within noise' ? 'noise' : change(row.latencyRatio),
+    memoryText(row),
     ...metrics,
-    row.verdict ? verdictWords[row.verdict.verdict] : '',
+    row.verdict ? verdictWords[row.verdict.verdict] : row.error ? verdictWords['not-evaluated'] : '',
   ];
+}
+
+/** Measured where it could be, else predicted. */
+function memoryText(row: ReportRow): string {
+  const measured = [
+    ['GPU', row.gpuBufferPeakBytes],
+    ['heap', row.wasmHeapPeakBytes],
+    ['process', row.processPeakBytes],
+  ] as const;
+  const known = measured.flatMap(([kind, bytes]) => (bytes === null ? [] : [`${megabytes(bytes)} ${kind}`]));
+  if (known.length > 0) return known.join(' + ');
+  const { weightBytes, predictedPeakActivationBytes: activations } = row;
+  return weightBytes === null || activations === null ? '-' : `~${megabytes(weightBytes + activations)}`;
 }
 
 function metricText(report: Report, cell: MetricCell): string {

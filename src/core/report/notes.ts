@@ -1,0 +1,81 @@
+/** What must be said beside a row's figures so that nobody takes them for what they are not. */
+import type { TargetMeasurement, VariantResult } from '../study/results.ts';
+import type { Target } from '../study/schema.ts';
+
+/** Operators named before "and others". */
+const NAMED_OPERATORS = 5;
+
+const homeOf: Readonly<Record<Target['provider'], RegExp>> = {
+  wasm: /^CPU/,
+  cpu: /^CPU/,
+  webgpu: /^(WebGpu|Js)/,
+  webnn: /^WebNN/,
+};
+
+/**
+ * @param measurement undefined where nothing was measured
+ * @param original the original's measurement on the same target, for what is compared with it
+ * @returns plain sentences, most important first
+ */
+export function rowNotes(
+  variant: VariantResult,
+  measurement: TargetMeasurement | undefined,
+  original: TargetMeasurement | undefined,
+): string[] {
+  const provider = measurement?.target.provider;
+  const warnings = (variant.facts?.advisories ?? [])
+    .filter(({ level, providers }) => level === 'warning' && (!providers || !provider || providers.includes(provider)))
+    .map(({ message }) => message);
+  if (!measurement) return warnings;
+  return [
+    ...parityNote(measurement),
+    ...placementNotes(measurement),
+    ...optimizerNote(measurement),
+    ...turnsNote(measurement, original),
+    ...warnings,
+  ];
+}
+
+function parityNote({ parity }: TargetMeasurement): string[] {
+  if (!parity || parity.verdict === 'match') return [];
+  const error = `largest error ${parity.maxAbsError.toPrecision(2)}, ${(parity.maxRelativeToPeak * 100).toPrecision(2)} % of the largest output`;
+  return [
+    parity.verdict === 'drift'
+      ? `Slightly other numbers than ${parity.reference} from the same file: ${error}.`
+      : `Other numbers than ${parity.reference} from the same file: ${error}.`,
+  ];
+}
+
+/** A figure of a GPU whose nodes ran on the CPU must say so. Copies are the runtime's own nodes and not counted. */
+function placementNotes({ placement, target }: TargetMeasurement): string[] {
+  if (!placement) return [];
+  let all = 0;
+  const elsewhere = new Map<string, number>();
+  for (const { provider, opTypes } of placement.providers)
+    for (const [opType, count] of Object.entries(opTypes)) {
+      if (opType.startsWith('Memcpy')) continue;
+      all += count;
+      if (!homeOf[target.provider].test(provider)) elsewhere.set(opType, (elsewhere.get(opType) ?? 0) + count);
+    }
+  const moved = [...elsewhere.values()].reduce((sum, count) => sum + count, 0);
+  if (moved === 0) return [];
+  const named = [...elsewhere].sort((a, b) => b[1] - a[1]).map(([opType, count]) => `${opType} x ${count}`);
+  const list = named.slice(0, NAMED_OPERATORS).join(', ') + (named.length > NAMED_OPERATORS ? ', and others' : '');
+  const copies =
+    placement.copies > 0
+      ? `, with ${placement.copies} ${placement.copies === 1 ? 'copy' : 'copies'} between devices`
+      : '';
+  return [`${moved} of ${all} nodes ran on the CPU (${list})${copies}.`];
+}
+
+function optimizerNote({ optimizers }: TargetMeasurement): string[] {
+  const unknown = optimizers?.unknownDisabled ?? [];
+  return unknown.length > 0
+    ? [`Switched off without effect, since the runtime has no optimizer of this name: ${unknown.join(', ')}.`]
+    : [];
+}
+
+function turnsNote({ latency }: TargetMeasurement, original: TargetMeasurement | undefined): string[] {
+  if (!latency || !original?.latency || latency.turnsBeganAt === original.latency.turnsBeganAt) return [];
+  return ['Timed apart from the original, not in turns with it: differences below 10 % are called noise.'];
+}
