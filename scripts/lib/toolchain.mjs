@@ -3,6 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** Runs a command with its output shown. @returns whether it succeeded */
+function attempt(command, args, cwd, env) {
+  const options = { cwd, stdio: 'inherit', env: { ...process.env, ...env }, shell: process.platform === 'win32' };
+  return spawnSync(command, args, options).status === 0;
+}
+
 /** Runs a command with its output shown; ends this process when it fails. */
 export function run(command, args, cwd, env = {}) {
   const result = spawnSync(command, args, {
@@ -29,7 +35,11 @@ export async function ensureDependencies(root) {
   if (existsSync(installed) && sameLock(installed, lock)) return;
   console.log('Installing dependencies (a few minutes the first time)...');
   // onnxruntime-node's install script downloads CUDA libraries; its CPU binary, all that Whittle uses, is in the package.
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], root, { ONNXRUNTIME_NODE_INSTALL: 'skip' });
+  const env = { ONNXRUNTIME_NODE_INSTALL: 'skip' };
+  const flags = ['--no-audit', '--no-fund', '--loglevel=error'];
+  if (attempt('npm', ['ci', ...flags], root, env)) return;
+  // A mirror may lack builds for other platforms, which `npm ci` insists on; `npm install` takes what there is.
+  run('npm', ['install', '--no-save', ...flags], root, env);
 }
 
 /** npm's hidden lock file lists what is installed; optional packages of other platforms are missing from it. */
