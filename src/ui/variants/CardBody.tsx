@@ -73,8 +73,11 @@ function MetricFigure({ row, baseline, metric }: BodyProps & { readonly metric: 
   return (
     <div className={styles.figure}>
       <span className={styles.value} title={metric.title}>
-        <span className={styles.spread}>{metric.short}</span> {formatMetric(value.value, metric)}{' '}
-        {value.interval && <span className={styles.spread}>{formatHalfWidth(value.interval, metric)}</span>}
+        <span className={styles.spread}>{metric.short}</span>{' '}
+        <span className={styles.number}>
+          {formatMetric(value.value, metric)}{' '}
+          {value.interval && <span className={styles.spread}>{formatHalfWidth(value.interval, metric)}</span>}
+        </span>
       </span>
       <Delta delta={shortDelta(metricDelta(value, base, metric))} />
     </div>

@@ -1,4 +1,4 @@
-import { Diff, LoaderCircle, TriangleAlert } from 'lucide-react';
+import { LoaderCircle, TriangleAlert } from 'lucide-react';
 import { primaryCell, type VariantRow } from '../../state/rows.ts';
 import { studio } from '../../state/store.ts';
 import { Tip } from '../components/Tip.tsx';
@@ -54,11 +54,10 @@ export function CardFoot({ row }: { readonly row: VariantRow }) {
         <button
           type="button"
           className={styles.badge}
-          title={`${plural(fired, 'change')} to the graph`}
-          aria-label={`${plural(fired, 'change')} to the graph: show which`}
+          title="Changes to the graph: show which"
           onClick={() => showDetails(row.id)}
         >
-          <Diff size={12} aria-hidden /> {fired}
+          {plural(fired, 'change')}
         </button>
       )}
     </footer>
