@@ -32,6 +32,8 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
   const limit = definition ? gateLimit(baseline?.value, comparison.gate, definition) : null;
   const scale = accuracyScale(accuracyPoints(comparison), limit, full);
   const points = definition ? paretoPoints(comparison, objective, definition, scale.domain) : [];
+  const crowded = crowdedIds(points);
+  const label = (point: ParetoPoint) => (crowded.has(point.id) ? point.letter : pointLabel(point));
   const onLine = points.filter(({ dominated, at, y }) => !dominated && at === y).sort((a, b) => a.x - b.x);
   const offLine = points.filter((point) => !onLine.includes(point));
   const xName = objective === 'size' ? 'File size' : 'Median latency';
@@ -117,7 +119,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
             isAnimationActive={false}
           >
             <LabelList
-              content={(props) => <PointLabel {...(props as PointLabelProps)} points={onLine} text={pointLabel} />}
+              content={(props) => <PointLabel {...(props as PointLabelProps)} points={onLine} text={label} />}
             />
           </Scatter>
           <Scatter data={offLine} fill="var(--line-strong)" fillOpacity={0.45} shape="square" isAnimationActive={false}>
@@ -126,7 +128,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
                 <PointLabel
                   {...(props as PointLabelProps)}
                   points={offLine}
-                  text={(point) => fadedLabel(point, definition)}
+                  text={(point) => fadedLabel(point, label(point), definition)}
                 />
               )}
             />
@@ -172,10 +174,23 @@ function pointLabel({ letter, name }: ParetoPoint): string {
   return letter === 'O' ? name : `${letter} ${name}`;
 }
 
+/**
+ * Points so close that their names would run into each other: their letters do, the cards and the table have the names.
+ * A name takes about a fifth of the width, a line of text about a twelfth of the height.
+ */
+export function crowdedIds(points: readonly ParetoPoint[]): Set<string> {
+  const span = (values: readonly number[]) => Math.max(...values) - Math.min(...values) || 1;
+  const width = span(points.map(({ x }) => x));
+  const height = span(points.map(({ at }) => at));
+  const near = (a: ParetoPoint, b: ParetoPoint) =>
+    a !== b && Math.abs(a.x - b.x) < width / 5 && Math.abs(a.at - b.at) < height / 12;
+  return new Set(points.filter((a) => points.some((b) => near(a, b))).map(({ id }) => id));
+}
+
 /** Off the axis: the value tells how far. */
-function fadedLabel(point: ParetoPoint, definition: MetricDefinition | undefined): string {
+function fadedLabel(point: ParetoPoint, label: string, definition: MetricDefinition | undefined): string {
   const beyond = point.at !== point.y && definition;
-  return beyond ? `${pointLabel(point)}, off the axis: ${formatMetric(point.y, definition)}` : pointLabel(point);
+  return beyond ? `${label}, off the axis: ${formatMetric(point.y, definition)}` : label;
 }
 
 function betterCorner(definition: MetricDefinition): string {

@@ -169,11 +169,18 @@ export function niceTicks([low, high]: readonly [number, number], count = 4): nu
   const rough = (high - low) / count;
   if (!(rough > 0) || !Number.isFinite(rough)) return [low];
   const magnitude = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * magnitude).find((candidate) => candidate >= rough)!;
-  const ticks: number[] = [];
+  const steps = [0.2, 0.5, 1, 2, 5, 10].map((factor) => factor * magnitude);
+  const at = steps.findIndex((candidate) => candidate >= rough);
+  const ticks = multiplesWithin(low, high, steps[at]!);
+  // One mark alone gives no scale.
+  return ticks.length > 1 ? ticks : multiplesWithin(low, high, steps[at - 1]!);
+}
+
+function multiplesWithin(low: number, high: number, step: number): number[] {
+  const multiples: number[] = [];
   for (let index = Math.ceil(low / step); index * step <= high; index++)
-    ticks.push(Number((index * step).toPrecision(12)));
-  return ticks;
+    multiples.push(Number((index * step).toPrecision(12)));
+  return multiples;
 }
 
 function padded(low: number, high: number): [number, number] {
