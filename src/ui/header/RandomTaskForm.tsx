@@ -27,6 +27,8 @@ const DISTRIBUTIONS = {
 export function RandomTaskForm({ task, inputs, onChange }: RandomTaskFormProps) {
   const setInput = (name: string, change: Partial<RandomInput>) =>
     onChange({ ...task, inputs: task.inputs.map((input) => (input.name === name ? { ...input, ...change } : input)) });
+  const setSize = (name: string, axis: number, size: number) =>
+    onChange({ ...task, inputs: withSize(task.inputs, inputs, { name, axis, size }) });
   return (
     <div className={styles.inputs}>
       <div className={styles.row}>
@@ -65,19 +67,39 @@ export function RandomTaskForm({ task, inputs, onChange }: RandomTaskFormProps) 
           input={input}
           declared={inputs.find(({ name }) => name === input.name)}
           onChange={(change) => setInput(input.name, change)}
+          onSize={(axis, size) => setSize(input.name, axis, size)}
         />
       ))}
     </div>
   );
 }
 
+/** Axes that share a symbol ("batch") have one size: a model fed with two of them could not run. */
+export function withSize(
+  chosen: readonly RandomInput[],
+  declared: readonly FreeInput[],
+  change: { readonly name: string; readonly axis: number; readonly size: number },
+): RandomInput[] {
+  const dimOf = (name: string, axis: number) => declared.find((input) => input.name === name)?.shape?.[axis];
+  const symbol = dimOf(change.name, change.axis);
+  return chosen.map((input) => ({
+    ...input,
+    dims: input.dims.map((size, axis) => {
+      const itself = input.name === change.name && axis === change.axis;
+      const shared = typeof symbol === 'string' && dimOf(input.name, axis) === symbol;
+      return itself || shared ? change.size : size;
+    }),
+  }));
+}
+
 interface InputFormProps {
   readonly input: RandomInput;
   readonly declared: FreeInput | undefined;
   readonly onChange: (change: Partial<RandomInput>) => void;
+  readonly onSize: (axis: number, size: number) => void;
 }
 
-function InputForm({ input, declared, onChange }: InputFormProps) {
+function InputForm({ input, declared, onChange, onSize }: InputFormProps) {
   return (
     <div className={styles.input}>
       <div>
@@ -105,7 +127,7 @@ function InputForm({ input, declared, onChange }: InputFormProps) {
                 max: 1_000_000,
               }}
               value={size}
-              onChange={(value) => onChange({ dims: input.dims.with(axis, Number(value)) })}
+              onChange={(value) => onSize(axis, Number(value))}
             />
           );
         })}
