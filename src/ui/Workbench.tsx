@@ -10,6 +10,7 @@ import { Modal } from './components/Modal.tsx';
 import { PanelBoundary } from './components/PanelBoundary.tsx';
 import { Segmented } from './components/Segmented.tsx';
 import { DetailsView } from './details/DetailsView.tsx';
+import { plural } from './format.ts';
 import { ModelDialog } from './model/ModelDialog.tsx';
 import { ModelSummary } from './model/ModelSummary.tsx';
 import { RecipePanel } from './recipe/RecipePanel.tsx';
@@ -85,11 +86,10 @@ function Table() {
 
 function TaskNote() {
   const task = useStudio((state) => state.report?.task ?? null);
-  const metric = task?.metrics[0];
-  if (!task || !metric) return null;
+  if (!task) return null;
   return (
     <span className={styles.viewNote}>
-      {task.title}: {metric.title}
+      {task.title}, {plural(task.samples, 'sample')}
     </span>
   );
 }

@@ -34,13 +34,12 @@ export function TaskChooser() {
       <button
         type="button"
         className={buttonClass('plain', false, `${styles.chip} ${styles.taskChip}`)}
+        title={sameTask(task, measured) ? measured!.title : undefined}
         onClick={() => openPanel('task')}
       >
         <FlaskConical size={15} aria-hidden />
         <span>
-          <span className={styles.chipKey}>Task:</span>{' '}
-          {taskText(task, sameTask(task, measured) ? measured!.title : null)}
-          {metric && ` (${metric})`}
+          <span className={styles.chipKey}>Task:</span> {taskText(task, metric)}
         </span>
       </button>
       <Modal open={open} onClose={() => openPanel(null)} title="What judges the variants?">
@@ -59,10 +58,12 @@ function sameTask(task: TaskRef, measured: Report['task'] | null): boolean {
   return measured !== null && canonicalJson(measured.ref) === canonicalJson(task);
 }
 
-export function taskText(task: TaskRef, title: string | null): string {
-  if (task.kind === 'random') return `${plural(task.samples, 'random input')}`;
+/** Short, for the header: the title of the task stands over the charts. */
+export function taskText(task: TaskRef, metric: string | null): string {
+  if (task.kind === 'random') return plural(task.samples, 'random input');
   if (task.kind === 'files') return `your data, ${plural(task.names.length, 'file')}`;
-  return title ?? 'the sample’s own';
+  const samples = task.limit === undefined ? '' : `, ${plural(task.limit, 'sample')}`;
+  return `${metric ?? 'the sample’s own'}${samples}`;
 }
 
 interface TaskFormProps {
