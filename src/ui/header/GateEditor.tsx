@@ -49,8 +49,8 @@ export function GateEditor() {
         />
         <p className={controls.hint}>
           {gate.mode === 'relative'
-            ? `A share of the original’s ${metric?.title ?? 'metric'}.`
-            : `In the unit of ${metric?.title ?? 'the metric'}${metric?.format === 'percent' ? ', percentage points' : ''}.`}
+            ? `A share of the original’s value${metric ? ` (${metric.short})` : ''}.`
+            : `In the unit of ${metric?.short ?? 'the metric'}${metric?.format === 'percent' ? ', percentage points' : ''}.`}
         </p>
         <div className={styles.row}>
           <Field
