@@ -48,6 +48,8 @@ function Advisories({ row }: { readonly row: VariantRow }) {
 }
 
 function StepTable({ facts }: { readonly facts: VariantFacts }) {
+  const busy = facts.ledger.filter(({ fired }) => fired > 0);
+  const idle = facts.ledger.filter(({ fired }) => fired === 0);
   return (
     <div className={styles.block}>
       <h3>What each step did</h3>
@@ -75,7 +77,7 @@ function StepTable({ facts }: { readonly facts: VariantFacts }) {
             </tr>
           </thead>
           <tbody>
-            {facts.ledger.map((step) => (
+            {busy.map((step) => (
               <tr key={step.step}>
                 <th scope="row">{step.title}</th>
                 <td className={styles.number}>{formatCount(step.fired)}</td>
@@ -95,13 +97,16 @@ function StepTable({ facts }: { readonly facts: VariantFacts }) {
           </tbody>
         </table>
       </div>
+      {idle.length > 0 && (
+        <p className={styles.hint}>Nothing to do for: {idle.map(({ title }) => title).join(', ')}.</p>
+      )}
     </div>
   );
 }
 
 function exampleOf(entries: VariantFacts['ledger'][number]['entries']): string {
   const [first] = entries;
-  if (!first) return 'nothing to do';
+  if (!first) return '';
   const from = first.from.slice(0, 2).join(', ');
   return from ? `${first.action}: ${from}` : first.action;
 }
