@@ -96,7 +96,9 @@ export const createStudySlice: SliceCreator<StudySlice> = (set, get) => {
         study: { ...study, variants: study.variants.toSpliced(index, 1) },
         ids: ids.toSpliced(index, 1),
       }));
-      keepSelection();
+      const left = get().history!.present.ids;
+      // Who deletes one after the other stays in place.
+      if (get().selectedId === id) set({ selectedId: left[index] ?? left[index - 1] ?? null });
     },
     moveVariant(id, to) {
       const from = indexOf(id);

@@ -35,12 +35,23 @@ function noteFull(): void {
 }
 
 export function deleteVariant(id: string): void {
-  const { history, removeVariant } = studio.getState();
+  const { history, model, removeVariant } = studio.getState();
   const index = history?.present.ids.indexOf(id) ?? -1;
-  const name = history?.present.study.variants[index]?.name;
-  if (index <= 0 || name === undefined) return;
+  const recipe = history?.present.study.variants[index];
+  const before = history?.present.ids[index - 1];
+  if (index <= 0 || recipe === undefined || before === undefined) return;
   removeVariant(id);
-  notify({ level: 'info', text: `Deleted ${name}.`, action: { label: 'Undo', run: () => studio.getState().undo() } });
+  const past = studio.getState().history?.past;
+  const bringBack = () => {
+    const { history: now, model: open, undo, selectVariant, addVariant: add } = studio.getState();
+    // The notice outlives what comes after it: another model, Ctrl+Z, or edits that this must not undo.
+    if (!now || open !== model || now.present.ids.includes(id)) return;
+    if (now.past === past) {
+      undo();
+      selectVariant(id);
+    } else if (add(recipe, now.present.ids.includes(before) ? before : undefined) === null) noteFull();
+  };
+  notify({ level: 'info', text: `Deleted ${recipe.name}.`, action: { label: 'Undo', run: bringBack } });
 }
 
 /** Shows any thrown value as a notice. Cancelling is nothing to report. */
