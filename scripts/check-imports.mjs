@@ -25,6 +25,7 @@ const rules = {
   'src/core/quant': [
     // Raising the opset is a pass's job that quantizers need too.
     'src/core/passes/support',
+    'src/core/calib',
     'src/core/base',
     'src/core/ir',
     'src/core/onnx',

@@ -1,7 +1,9 @@
 /** The study's host on the command line: everything in this process, one session at a time. */
 import { cpus } from 'node:os';
+import { needsCalibration } from '../core/recipe/needs.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
-import type { Executor } from '../core/step/define.ts';
+import type { CalibrationSource, Executor } from '../core/step/define.ts';
+import { calibrationOf } from '../core/study/calibration.ts';
 import type { BuiltVariant, InferPort, ModelFiles, PreparedTask, StudyHost } from '../core/study/ports.ts';
 import type { Environment } from '../core/study/results.ts';
 import { buildVariant } from '../core/study/variant.ts';
@@ -39,6 +41,7 @@ export function createNodeHost(options: NodeHostOptions): StudyHost<ModelFiles> 
         job,
         store,
         executor,
+        calibration: needsCalibration(recipe) ? taskCalibration(await options.task()) : undefined,
         now: () => performance.now(),
         ...(options.dims ? { dims: options.dims } : {}),
       });
@@ -49,6 +52,10 @@ export function createNodeHost(options: NodeHostOptions): StudyHost<ModelFiles> 
     cached: () => Promise.resolve(undefined),
     remember: () => Promise.resolve(),
   };
+}
+
+export function taskCalibration({ source }: PreparedTask): CalibrationSource {
+  return calibrationOf(source, fileTaskFiles(source.kind === 'sample-task' ? source.assetBase : ''));
 }
 
 export function nodeExecutor(): Executor {

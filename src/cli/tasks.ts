@@ -74,7 +74,8 @@ function randomTask({ parsed, model, linked }: TaskRequest): Omit<ChosenTask, 'm
     samples,
     inputs: specs.map(({ name, dims: sizes, distribution, max }) => ({ name, dims: [...sizes], distribution, max })),
   };
-  const source: TaskSource = { kind: 'agreement', feeds: randomFeeds(specs, samples, seed), references: null };
+  const feeds = randomFeeds(specs, samples, seed);
+  const source: TaskSource = { kind: 'agreement', feeds, generated: true, references: null };
   return { ref, dims, prepare: () => prepareTask(source, ref) };
 }
 

@@ -34,6 +34,11 @@ export type InferContract = {
     request: { readonly model: Uint8Array; readonly feeds: Feeds; readonly assetBase: string };
     response: Feeds;
   };
+  /** The same for several feeds, in one session (calibration). */
+  executeEach: {
+    request: { readonly model: Uint8Array; readonly feeds: readonly Feeds[]; readonly assetBase: string };
+    response: readonly Feeds[];
+  };
 };
 
 export interface NamedBlob {
@@ -57,6 +62,8 @@ export interface VariantRequest {
   readonly sourceSha256?: string;
   /** Values of free dimensions by symbol, for predictions. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** The task whose inputs calibrate; only for recipes with a step that needs them. */
+  readonly calibration?: TaskSource;
 }
 
 export type TransformContract = {

@@ -11,7 +11,11 @@ import { giveAway } from './transfer.ts';
 export interface InferWorkerParts {
   /** @param assetBase absolute URL, ending in '/', under which the page's assets lie */
   engine(assetBase: string): InferPort<BrowserModelHandle>;
-  executor(assetBase: string): { warm(): Promise<void>; run(model: Uint8Array, feeds: Feeds): Promise<Feeds> };
+  executor(assetBase: string): {
+    warm(): Promise<void>;
+    run(model: Uint8Array, feeds: Feeds): Promise<Feeds>;
+    runEach(model: Uint8Array, feeds: readonly Feeds[]): Promise<readonly Feeds[]>;
+  };
 }
 
 export function inferHandlers(parts: InferWorkerParts): Handlers<InferContract> {
@@ -42,6 +46,14 @@ export function inferHandlers(parts: InferWorkerParts): Handlers<InferContract> 
       executor ??= parts.executor(assetBase);
       const outputs = await executor.run(model, feeds);
       return giveAway(outputs, outputs.values());
+    },
+    executeEach: async ({ model, feeds, assetBase }) => {
+      executor ??= parts.executor(assetBase);
+      const outputs = await executor.runEach(model, feeds);
+      return giveAway(
+        outputs,
+        outputs.flatMap((one) => [...one.values()]),
+      );
     },
   };
 }

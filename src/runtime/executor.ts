@@ -6,6 +6,7 @@ import type { SessionPort } from './port.ts';
 import { identityModel } from './probe-model.ts';
 
 export interface WarmExecutor extends Executor {
+  runEach: NonNullable<Executor['runEach']>;
   /** Loads the runtime, so that the first `run` finds it ready. */
   warm(): Promise<void>;
 }
@@ -22,18 +23,22 @@ export function createExecutor(openPort: () => Promise<SessionPort>, target: Tar
     settings: { graphOptimizationLevel: 'disabled', disabledOptimizers: [], disablePrepacking: true },
     inspect: false,
   };
-  async function run(graph: Uint8Array, feeds: ReadonlyMap<string, HostTensor>) {
+  async function runEach(graph: Uint8Array, feeds: readonly ReadonlyMap<string, HostTensor>[]) {
     opened ??= openPort();
     const port = await opened;
     const session = await port.create({ graph, externalData: [] }, options);
     try {
-      return await session.run(feeds);
+      const outputs: ReadonlyMap<string, HostTensor>[] = [];
+      for (const one of feeds) outputs.push(await session.run(one));
+      return outputs;
     } finally {
       await session.release();
     }
   }
+  const run = async (graph: Uint8Array, feeds: ReadonlyMap<string, HostTensor>) => (await runEach(graph, [feeds]))[0]!;
   return {
     run,
+    runEach,
     async warm() {
       await run(identityModel, new Map([['x', { dtype: 'float32', dims: [1], data: new Uint8Array(4) }]]));
     },

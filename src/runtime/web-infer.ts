@@ -1,8 +1,8 @@
 /** The parts of an infer worker in a browser. */
 import { StudioError } from '../core/base/errors/index.ts';
-import type { TaskFiles } from '../core/eval/types.ts';
 import type { InferPort } from '../core/study/ports.ts';
 import { createExecutor, type WarmExecutor } from './executor.ts';
+import { fetchedFiles } from './fetched-files.ts';
 import { InferEngine } from './infer-engine.ts';
 import { openWebRuntime } from './ort-web.ts';
 
@@ -47,22 +47,6 @@ async function blobBytes(blob: Blob): Promise<Uint8Array> {
     const reason = error instanceof Error ? error.message : String(error);
     throw new StudioError('file/unreadable', { name: 'the model', reason }, error);
   }
-}
-
-/** @param base absolute URL that ends in '/' */
-export function fetchedFiles(base: string): TaskFiles {
-  return async (name) => {
-    const url = new URL(name, base).href;
-    let response: Response;
-    try {
-      response = await fetch(url);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new StudioError('file/fetch-failed', { url, reason }, error);
-    }
-    if (!response.ok) throw new StudioError('file/fetch-failed', { url, reason: `HTTP ${response.status}` });
-    return new Uint8Array(await response.arrayBuffer());
-  };
 }
 
 /** @param assetBase see createWebInfer */

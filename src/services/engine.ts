@@ -1,6 +1,7 @@
 /** The model that is open, with the worker that builds its variants. The store knows it by its key only. */
 import type { ModelCard } from '../core/analysis/card.ts';
 import type { JobContext } from '../core/base/progress.ts';
+import { needsCalibration } from '../core/recipe/needs.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
 import type { BuiltVariant, PreparedTask, StudyHost } from '../core/study/ports.ts';
 import type { BrowserModelHandle } from '../rpc/contract.ts';
@@ -76,14 +77,16 @@ export function studyHost(model: OpenModel, { dims, task }: HostRequest): StudyH
   });
 }
 
-/** The variant as files to save. @param fileName of the graph, ending in .onnx */
-export function variantFiles(
+/** The variant as files to save. @param fileName of the graph, ending in .onnx @param task calibrates, where a step needs it */
+export async function variantFiles(
   model: OpenModel,
   recipe: Recipe,
   fileName: string,
+  task: HostRequest['task'],
   job: JobContext,
 ): Promise<BrowserModelHandle> {
   const { session, identity } = model;
   const source = identity.sha256 ? { sourceSha256: identity.sha256 } : {};
-  return session.save({ recipe, modelKey: identity.key, ...source }, fileName, job);
+  const calibration = needsCalibration(recipe) ? { calibration: (await task(job)).source } : {};
+  return session.save({ recipe, modelKey: identity.key, ...source, ...calibration }, fileName, job);
 }

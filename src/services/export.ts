@@ -20,6 +20,7 @@ export function dtypeSuffix(recipe: Recipe): string {
     const type = dynamic.params.weightType;
     return type === 'int8' || type === 'uint8' ? `_${type}` : '_quantized';
   }
+  if (step('static-int8')) return '_quantized';
   if (step('weight-int8')) return '_int8';
   return half ? '_fp16' : '';
 }

@@ -52,6 +52,7 @@ function taskSource({ ref, inputs, samples, arrays }: TaskContext): TaskSource {
       return {
         kind: 'agreement',
         feeds: randomFeeds(randomSpecs(ref, inputs), ref.samples, ref.seed),
+        generated: true,
         references: null,
       };
     case 'files':

@@ -1,16 +1,20 @@
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
+import type { Model } from '../../core/ir/types.ts';
+import { needsCalibration } from '../../core/recipe/needs.ts';
 import { presets } from '../../core/recipe/presets.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import { fileSuffix } from '../../core/recipe/suffix.ts';
+import type { CalibrationSource } from '../../core/step/define.ts';
 import { buildVariant, saveFiles } from '../../core/study/variant.ts';
-import { type OptionSpec, parseCommandLine, UsageError } from '../args.ts';
+import { type OptionSpec, type Parsed, parseCommandLine, UsageError } from '../args.ts';
 import { formatBytes, formatChange, formatMs, formatTable } from '../format.ts';
-import { nodeExecutor } from '../node-host.ts';
+import { nodeExecutor, taskCalibration } from '../node-host.ts';
 import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
 import { recipeFromFile, recipeFromPreset, studyFromLink } from '../recipes.ts';
 import { temporaryStore } from '../store.ts';
+import { chooseTask } from '../tasks.ts';
 import { writeModelFiles } from '../write-model.ts';
 import type { Command } from './command.ts';
 
@@ -23,13 +27,19 @@ const options = {
     value: 'NAME',
     help: 'which variant of the link (default: the first that is not the original)',
   },
+  task: {
+    type: 'string',
+    value: 'NAME',
+    help: "whose inputs calibrate, where a step needs them: a sample task, or random (default: the link's, else random)",
+  },
+  dim: { type: 'string', multiple: true, value: 'NAME=N', help: 'size of a free dimension of random inputs' },
   out: { type: 'string', short: 'o', value: 'OUT', help: 'where to write (default: beside the model, with a suffix)' },
   json: { type: 'string', value: 'REPORT', help: 'write what was done as JSON ("-" for standard output)' },
 } satisfies Record<string, OptionSpec>;
 
 export const optimize: Command = {
   name: 'optimize',
-  usage: 'whittle optimize MODEL (--recipe FILE | --preset NAME | --link URL) [-o OUT] [--json REPORT]',
+  usage: 'whittle optimize MODEL (--recipe FILE | --preset NAME | --link URL) [--task NAME] [-o OUT] [--json REPORT]',
   summary: 'Applies a recipe and writes the variant.',
   options,
   run: async (args) => {
@@ -56,6 +66,7 @@ export const optimize: Command = {
       job,
       store: temporaryStore(),
       executor: nodeExecutor(),
+      calibration: await chosenCalibration(recipe, parsed, file.model),
       now: () => performance.now(),
     });
     const written = await writeModelFiles(out, await saveFiles(model, basename(out)), job);
@@ -71,6 +82,13 @@ export const optimize: Command = {
     return 0;
   },
 };
+
+async function chosenCalibration(recipe: Recipe, parsed: Parsed, model: Model): Promise<CalibrationSource | undefined> {
+  if (!needsCalibration(recipe)) return undefined;
+  const link = parsed.string('link');
+  const task = await chooseTask({ parsed, model, sample: undefined, linked: link ? studyFromLink(link) : undefined });
+  return taskCalibration(await task.prepare());
+}
 
 async function chosenRecipe(file?: string, preset?: string, link?: string, variant?: string): Promise<Recipe> {
   if ([file, preset, link].filter((given) => given !== undefined).length !== 1)

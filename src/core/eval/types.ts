@@ -116,6 +116,8 @@ export type TaskSource =
   | {
       readonly kind: 'agreement';
       readonly feeds: readonly Feeds[];
+      /** The feeds are random numbers, no data. */
+      readonly generated?: boolean;
       /** null: not known yet; `collectOutputs` makes them from the original. Nothing can be evaluated before. */
       readonly references: readonly Feeds[] | null;
       /**

@@ -4,7 +4,7 @@ import { canonicalHash } from '../base/canonical-hash.ts';
 import { StudioError } from '../base/errors/index.ts';
 import type { JobContext } from '../base/progress.ts';
 import type { Model } from '../ir/types.ts';
-import type { Advisory, Executor, TensorStore } from '../step/define.ts';
+import type { Advisory, CalibrationSource, Executor, TensorStore } from '../step/define.ts';
 import { runSteps, type StepRecord } from '../step/run-steps.ts';
 import { resolveSteps } from './parse.ts';
 import type { Recipe } from './schema.ts';
@@ -15,6 +15,8 @@ export interface ApplyRequest {
   readonly job: JobContext;
   readonly store: TensorStore;
   readonly executor: Executor | undefined;
+  /** For steps that measure activations; see `StepDefinition.needs`. */
+  readonly calibration?: CalibrationSource | undefined;
   /** Milliseconds, monotonic: for the ledger's durations. */
   readonly now?: () => number;
   /** SHA-256 of the source file, where it is known: noted in the variant's metadata. */
@@ -36,7 +38,7 @@ export const SOURCE_METADATA_KEY = 'whittle.source_sha256';
  * @throws StudioError recipe/*, pass/*, job/cancelled
  */
 export async function applyRecipe(request: ApplyRequest): Promise<AppliedRecipe> {
-  const { model, recipe, job, store, executor } = request;
+  const { model, recipe, job, store, executor, calibration } = request;
   const steps = resolveSteps(recipe.steps);
   if (!steps.ok) throw steps.error;
   if (steps.value.length === 0) return { model, ledger: [], advisories: [] };
@@ -49,6 +51,8 @@ export async function applyRecipe(request: ApplyRequest): Promise<AppliedRecipe>
     advisories.push(...found);
     if (definition.needs.execution && !executor)
       throw new StudioError('pass/refused', { step: definition.title, reason: 'this host cannot run models' });
+    if (definition.needs.calibration && !calibration)
+      throw new StudioError('calib/no-data', { step: definition.title });
   }
 
   const result = await runSteps({
@@ -57,6 +61,7 @@ export async function applyRecipe(request: ApplyRequest): Promise<AppliedRecipe>
     job,
     store,
     executor,
+    calibration,
     ...(request.now ? { now: request.now } : {}),
   });
   const carried = {

@@ -57,6 +57,12 @@ export const presets: readonly Preset[] = [
     [...simplifySteps, step('dynamic-int8', { granularity: 'tensor' })],
   ),
   preset(
+    'int8-static',
+    'INT8 static, calibrated',
+    'Weights and activations in 8 bits with scales from calibration inputs, so that convolutions run in integers. For image models on WASM and CPU; needs a task with real data.',
+    [...simplifySteps, step('static-int8')],
+  ),
+  preset(
     'int8-weights',
     'INT8 weights',
     'Weights stored in 8 bits, arithmetic in fp32: a quarter of the size, nearly no loss, runs on every target.',

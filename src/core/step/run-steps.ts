@@ -10,7 +10,7 @@ import type { Model } from '../ir/types.ts';
 import { validateModel } from '../ir/validate.ts';
 import { inferShapes } from '../shape/infer.ts';
 import type { ShapeTable } from '../shape/types.ts';
-import type { Advisory, Executor, StepContext, StepDefinition, TensorStore } from './define.ts';
+import type { Advisory, CalibrationSource, Executor, StepContext, StepDefinition, TensorStore } from './define.ts';
 import { Ledger, type LedgerEntry } from './ledger.ts';
 import { type ModelSize, modelSize } from './model-size.ts';
 
@@ -28,6 +28,7 @@ export interface RunStepsOptions {
   readonly job: JobContext;
   readonly store: TensorStore;
   readonly executor?: Executor | undefined;
+  readonly calibration?: CalibrationSource | undefined;
   /** Checks the whole graph after every step that changed something; slow, for tests and for tracking down a step. */
   readonly validate?: boolean;
   /** How often cleanup and fusion may go round before they are stopped. */
@@ -155,7 +156,7 @@ class StepsRun {
   }
 
   #context({ section }: StepDefinition, ledger: Ledger): StepContext {
-    const { job, store, executor } = this.#options;
+    const { job, store, executor, calibration } = this.#options;
     return {
       signal: job.signal,
       onProgress: job.onProgress,
@@ -164,6 +165,7 @@ class StepsRun {
       ledger,
       store,
       executor,
+      calibration,
       shapes: async () => this.#inferShapes(section, ledger),
       advise: (advisory) => this.#advise(advisory),
     };

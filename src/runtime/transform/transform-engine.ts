@@ -2,15 +2,18 @@
 import { describeModel, type ModelCard } from '../../core/analysis/card.ts';
 import { StudioError } from '../../core/base/errors/index.ts';
 import type { JobContext } from '../../core/base/progress.ts';
+import type { TaskSource } from '../../core/eval/types.ts';
 import type { Model } from '../../core/ir/types.ts';
 import { validateModel } from '../../core/ir/validate.ts';
 import { expandHalfWeights } from '../../core/onnx/half-weights.ts';
 import { readModel } from '../../core/onnx/read.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import type { Executor, TensorStore } from '../../core/step/define.ts';
+import { calibrationOf } from '../../core/study/calibration.ts';
 import type { ModelFiles } from '../../core/study/ports.ts';
 import type { VariantFacts } from '../../core/study/results.ts';
 import { buildVariant, saveFiles, type Variant } from '../../core/study/variant.ts';
+import { fetchedFiles } from '../fetched-files.ts';
 import type { BlobModel } from '../web-infer.ts';
 import { BlobSource, blobOf } from './blob-source.ts';
 import { createScratchStore } from './scratch-store.ts';
@@ -35,6 +38,8 @@ export interface VariantRequest {
   readonly sourceSha256?: string;
   /** Values of free dimensions by symbol, for predictions. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** The task whose inputs calibrate; only for recipes with a step that needs them. */
+  readonly calibration?: TaskSource;
 }
 
 interface OpenModel {
@@ -94,10 +99,11 @@ export class TransformEngine {
     return toBlobs(await saveFiles(model, fileName));
   }
 
-  #variant({ id, ...request }: VariantRequest, job: JobContext): Promise<Variant> {
+  #variant({ id, calibration: task, ...request }: VariantRequest, job: JobContext): Promise<Variant> {
     const { model, store } = this.#opened(id);
     const now = () => performance.now();
-    return buildVariant({ ...request, model, job, store, executor: this.#executor, now });
+    const calibration = task && calibrationOf(task, fetchedFiles(task.kind === 'sample-task' ? task.assetBase : ''));
+    return buildVariant({ ...request, model, job, store, executor: this.#executor, calibration, now });
   }
 
   dispose(id: string): void {

@@ -1,6 +1,7 @@
 /** The study's host in a browser: variants are built in the transform worker, and run in an infer worker of their own. */
 import { canonicalJson } from '../../core/base/json.ts';
 import type { JobContext } from '../../core/base/progress.ts';
+import { needsCalibration } from '../../core/recipe/needs.ts';
 import { variantKey } from '../../core/recipe/parse.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import type { BuiltVariant, PreparedTask, StudyHost } from '../../core/study/ports.ts';
@@ -39,8 +40,9 @@ export function createBrowserHost(options: BrowserHostOptions): StudyHost<Browse
   const built = options.built ?? new Map<string, BuiltVariant<BrowserModelHandle>>();
 
   async function build(recipe: Recipe, job: JobContext): Promise<BuiltVariant<BrowserModelHandle>> {
-    // Predictions depend on the free dimensions.
-    const key = `${variantKey(modelKey, recipe)} ${canonicalJson(options.dims ?? {})}`;
+    const task = needsCalibration(recipe) ? await options.task(job) : undefined;
+    // Predictions depend on the free dimensions, measured ranges on the task.
+    const key = `${variantKey(modelKey, recipe)} ${canonicalJson(options.dims ?? {})} ${task?.key ?? ''}`;
     const known = built.get(key);
     if (known) {
       // Moved to the end: the map is in order of use.
@@ -50,7 +52,13 @@ export function createBrowserHost(options: BrowserHostOptions): StudyHost<Browse
     }
     const { sourceSha256, dims } = options;
     const variant = await session.build(
-      { recipe, modelKey, ...(sourceSha256 && { sourceSha256 }), ...(dims && { dims }) },
+      {
+        recipe,
+        modelKey,
+        ...(sourceSha256 && { sourceSha256 }),
+        ...(dims && { dims }),
+        ...(task && { calibration: task.source }),
+      },
       job,
     );
     built.set(key, variant);

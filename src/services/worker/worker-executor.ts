@@ -31,14 +31,23 @@ export function workerExecutor(): WorkerExecutor {
     return started;
   }
 
+  function connected(): { readonly client: WorkerClient<InferContract>; readonly assetBase: string } {
+    if (base === undefined) throw new StudioError('internal/unexpected', { message: 'the executor was not started' });
+    return { client: client ?? start(base), assetBase: base };
+  }
+
   return {
     use(assetBase) {
       base = assetBase;
       if (!client) start(assetBase);
     },
     run(model, feeds) {
-      if (base === undefined) throw new StudioError('internal/unexpected', { message: 'the executor was not started' });
-      return (client ?? start(base)).call('execute', { model, feeds, assetBase: base });
+      const { client: worker, assetBase } = connected();
+      return worker.call('execute', { model, feeds, assetBase });
+    },
+    runEach(model, feeds) {
+      const { client: worker, assetBase } = connected();
+      return worker.call('executeEach', { model, feeds, assetBase });
     },
   };
 }

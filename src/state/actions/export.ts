@@ -1,18 +1,20 @@
 /** Files and links out. */
 import { StudioError } from '../../core/base/errors/index.ts';
+import type { JobContext } from '../../core/base/progress.ts';
 import { openedModel, variantFiles } from '../../services/engine.ts';
 import { jsonFileName, saveBlob, saveJson, variantFileName } from '../../services/export.ts';
 import { copyText, linkTo } from '../../services/links.ts';
 import { notify } from '../notices.ts';
 import { currentReport } from '../report.ts';
 import { studio } from '../store.ts';
+import { prepareCurrentTask } from './current-task.ts';
 import { reportProblem } from './variants.ts';
 
 function variantById(id: string) {
   const { history, model } = studio.getState();
   const index = history?.present.ids.indexOf(id) ?? -1;
   const recipe = history?.present.study.variants[index];
-  return recipe && model ? { recipe, model } : null;
+  return recipe && model && history ? { recipe, model, task: history.present.study.task } : null;
 }
 
 /** Builds the variant if need be and saves it as one file, or as two where protobuf ends (2 GiB). */
@@ -23,7 +25,9 @@ export async function downloadVariant(id: string): Promise<void> {
   const fileName = variantFileName(variant.model.name, variant.recipe);
   const controller = new AbortController();
   const quiet = { signal: controller.signal, onProgress: () => {}, yield: () => Promise.resolve() };
-  const files = variantFiles(opened, variant.recipe, fileName, quiet);
+  const { recipe, model, task } = variant;
+  const prepare = (job: JobContext) => prepareCurrentTask(task, model.card, job);
+  const files = variantFiles(opened, recipe, fileName, prepare, quiet);
   try {
     // The dialog must open in the click itself; the bytes may come later.
     await saveBlob(

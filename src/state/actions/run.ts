@@ -1,16 +1,14 @@
 /** One press runs every variant on every chosen target; results fill in as they come. */
 
-import type { ModelCard } from '../../core/analysis/card.ts';
 import { throwIfCancelled } from '../../core/base/cancel.ts';
 import { toErrorRecord } from '../../core/base/errors/index.ts';
 import type { Environment } from '../../core/study/results.ts';
 import { runStudy } from '../../core/study/run.ts';
-import type { TaskRef } from '../../core/study/schema.ts';
-import { userArrays } from '../../services/arrays.ts';
 import { openedModel, studyHost } from '../../services/engine.ts';
-import { requireTensorInputs, taskDims, tensorInputs } from '../card-facts.ts';
+import { taskDims } from '../card-facts.ts';
 import { selectNeedsRun } from '../rows.ts';
 import { studio } from '../store.ts';
+import { prepareCurrentTask } from './current-task.ts';
 import { beginJob, isCurrent } from './jobs.ts';
 
 export interface RunOptions {
@@ -33,19 +31,7 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
   startJob(used.ids, fresh);
   const host = studyHost(opened, {
     dims: taskDims(model.card, study.task, sample),
-    task: async (inner) => {
-      // Loaded with the first run: image packs, decoders and metrics are no part of the first screen.
-      const { prepareTask } = await import('../../services/tasks.ts');
-      return prepareTask(
-        {
-          ref: study.task,
-          inputs: inputsFor(study.task, model.card),
-          samples: state.samples ?? [],
-          arrays: userArrays(),
-        },
-        inner,
-      );
-    },
+    task: (inner) => prepareCurrentTask(study.task, model.card, inner),
   });
   try {
     await previous;
@@ -82,11 +68,6 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
 /** Measures what has no figures; where everything has, measures all of it anew. */
 export function runNeeded(): Promise<void> {
   return runAll({ fresh: !selectNeedsRun(studio.getState()) });
-}
-
-/** Only random inputs have to be made; a sample's task and the user's arrays bring their own. */
-function inputsFor(task: TaskRef, card: ModelCard) {
-  return task.kind === 'random' ? requireTensorInputs(card) : tensorInputs(card);
 }
 
 function environment(): Environment {

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../json.ts';
+import { calibErrors } from './calib.ts';
 import type { ErrorEntry } from './family.ts';
 import { fileErrors } from './file.ts';
 import { internalErrors } from './internal.ts';
@@ -18,6 +19,7 @@ export const errorTable = {
   ...recipeErrors,
   ...passErrors,
   ...taskErrors,
+  ...calibErrors,
   ...runtimeErrors,
   ...workerErrors,
   ...jobErrors,
