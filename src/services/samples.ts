@@ -1,7 +1,7 @@
 /** The gallery: what there is, and getting one. Downloads are kept in the browser's cache for the next time. */
 import { StudioError } from '../core/base/errors/index.ts';
 import type { OnProgress } from '../core/base/progress.ts';
-import { type Sample, sampleIndexSchema } from '../core/study/samples.ts';
+import { type Sample, type SampleCard, sampleCardSchema, sampleIndexSchema } from '../core/study/samples.ts';
 import { type ModelFileSet, readBody } from './files.ts';
 
 const CACHE_NAME = 'whittle-samples-1';
@@ -14,15 +14,29 @@ export const taskDataBase = (sample: Sample): string => new URL(sample.task.data
 
 /** @throws StudioError file/fetch-failed */
 export async function loadSampleIndex(): Promise<Sample[]> {
-  const url = new URL('index.json', samplesBase()).href;
+  return (await loadJson('index.json', sampleIndexSchema, 'the list of samples is damaged')).samples;
+}
+
+/** What is known of a sample's origin; null when its model is somebody else's. @throws StudioError file/fetch-failed */
+export async function loadSampleCard({ card }: Sample): Promise<SampleCard | null> {
+  return card === undefined ? null : loadJson(card, sampleCardSchema, 'the model card is damaged');
+}
+
+/** The part of a schema that is needed here. */
+interface Parser<T> {
+  safeParse(value: unknown): { readonly success: true; readonly data: T } | { readonly success: false };
+}
+
+async function loadJson<T>(path: string, parser: Parser<T>, damaged: string): Promise<T> {
+  const url = new URL(path, samplesBase()).href;
   const fail = fetchFailure(url);
   const response = await fetch(url).catch((error: unknown) => {
     throw fail('the server could not be reached', error);
   });
   if (!response.ok) throw fail(`the server answered ${response.status}`);
-  const parsed = sampleIndexSchema.safeParse(await response.json().catch(() => null));
-  if (!parsed.success) throw fail('the list of samples is damaged');
-  return parsed.data.samples;
+  const parsed = parser.safeParse(await response.json().catch(() => null));
+  if (!parsed.success) throw fail(damaged);
+  return parsed.data;
 }
 
 /** The model of a sample, from the cache or the server. @throws StudioError file/fetch-failed, job/cancelled */

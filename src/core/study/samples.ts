@@ -6,6 +6,8 @@ export const sampleSchema = z.object({
   /** Also the folder below public/samples/ in which its task's data lie. */
   id: z.string().regex(/^[a-z0-9-]+$/),
   title: z.string(),
+  /** Heading in the gallery; those with the same one stand together. */
+  group: z.string().default(''),
   /** One line: what it is and what there is to see. */
   story: z.string(),
   /** Of the model; data licences are in NOTICE. */
@@ -15,6 +17,8 @@ export const sampleSchema = z.object({
   modelBytes: z.number().int(),
   /** Where the file comes from, relative to the repository, when it is not committed but copied at build time. */
   packagePath: z.string().optional(),
+  /** Where it comes from and what it reaches (`sampleCardSchema`), relative to public/samples/; for models of our own. */
+  card: z.string().optional(),
   /** Task id, and the folder of its data relative to public/samples/, ending in '/'. */
   task: z.object({ id: z.string(), data: z.string() }),
   /** How many samples a first, quick evaluation takes; all of them on demand. */
@@ -29,5 +33,19 @@ export const sampleSchema = z.object({
   dims: z.record(z.string(), z.number().int()).default({}),
 });
 export type Sample = z.output<typeof sampleSchema>;
+
+/** The part of a model card that is shown; training/ writes more. */
+export const sampleCardSchema = z.object({
+  data: z.string(),
+  licence: z.string(),
+  architecture: z.string(),
+  /** What a reader might otherwise take for something that it is not. */
+  honesty: z.string().optional(),
+  what_to_try: z.array(z.string()),
+  training: z.object({ seconds: z.number(), hardware: z.string(), steps: z.number(), seed: z.number() }),
+  /** Figures by name, with their n, of the float32 model by onnxruntime on the CPU. */
+  metrics: z.object({ fp32: z.record(z.string(), z.number()) }),
+});
+export type SampleCard = z.output<typeof sampleCardSchema>;
 
 export const sampleIndexSchema = z.object({ samples: z.array(sampleSchema) });

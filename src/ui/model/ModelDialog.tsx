@@ -9,6 +9,7 @@ import { Note } from '../components/Note.tsx';
 import { formatBytes, formatCompact, formatCount, formatShape, plural } from '../format.ts';
 import { Bars } from './Bars.tsx';
 import styles from './model.module.css';
+import { SampleOrigin } from './SampleOrigin.tsx';
 
 /** Everything that can be said about the model without running it. */
 export function ModelDialog() {
@@ -27,8 +28,10 @@ export function ModelDialog() {
 
 function Card({ model }: { readonly model: LoadedModel }) {
   const { card } = model;
+  const sample = useStudio(({ samples }) => samples?.find(({ id }) => id === model.sampleId));
   return (
     <div className={styles.card}>
+      {sample && <SampleOrigin sample={sample} />}
       <Facts model={model} />
       <Values title="Inputs" values={card.inputs} />
       <Values title="Outputs" values={card.outputs} />

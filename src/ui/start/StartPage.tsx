@@ -105,13 +105,25 @@ function Gallery() {
           }
         />
       )}
-      <div className={styles.samples}>
-        {samples?.map((sample) => (
-          <SampleButton key={sample.id} sample={sample} />
-        ))}
-      </div>
+      {groupsOf(samples ?? []).map(({ title, members }) => (
+        <section key={title} className={styles.group} aria-label={title}>
+          {title && <h4>{title}</h4>}
+          <div className={styles.samples}>
+            {members.map((sample) => (
+              <SampleButton key={sample.id} sample={sample} />
+            ))}
+          </div>
+        </section>
+      ))}
     </section>
   );
+}
+
+/** In the order of the list. */
+function groupsOf(samples: readonly Sample[]): { readonly title: string; readonly members: Sample[] }[] {
+  const groups = new Map<string, Sample[]>();
+  for (const sample of samples) groups.set(sample.group, [...(groups.get(sample.group) ?? []), sample]);
+  return [...groups].map(([title, members]) => ({ title, members }));
 }
 
 function SampleButton({ sample }: { readonly sample: Sample }) {
@@ -130,8 +142,8 @@ function SampleButton({ sample }: { readonly sample: Sample }) {
       </span>
       <span className={styles.story}>{sample.story}</span>
       <span className={styles.meta}>
-        <span>{formatBytes(sample.modelBytes)}</span>
-        <span>{plural(sample.evaluationSamples, 'sample')} to judge it</span>
+        <span>{formatBytes(sample.modelBytes)} to load</span>
+        <span>{plural(sample.evaluationSamples, 'sample')}</span>
         <span>{sample.licence}</span>
       </span>
     </button>
