@@ -64,14 +64,14 @@ async function measure(id, samples, path) {
 }
 
 function head() {
+  const machine = `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${cpus().length} cores`;
   return `# What each precision costs
 
-Made by \`node bench/demo-table.mjs\` (after \`npm run build\`); do not edit. Every figure is measured: the metric with its
-95 % interval on the samples that the page uses too, the file as it is saved, and the median latency as a ratio to the
-original's, all variants taking turns in one run (onnxruntime-web, WASM, ${THREADS} threads, ${RUNS} runs each, in Node
-${process.versions.node} on ${cpus()[0]?.model.trim() ?? 'an unknown CPU'}). Absolute times would say more about this machine than about
-the models. "noise": the difference is not told from none (docs/BENCHMARKING.md). The verdict is the sample's gate on
-the paired difference, which is sharper than the two intervals side by side.
+Made by \`node bench/demo-table.mjs\` after \`npm run build\`; do not edit. Every figure is measured by the command line's
+\`compare\`: the metric with its 95 % interval, the file as it is saved, and the median latency as a ratio to the original's,
+all variants taking turns (onnxruntime-web, WASM, ${THREADS} threads, up to ${RUNS} runs each; ${machine}).
+Ratios only, since absolute times say more about the machine; "noise": not told from no difference (BENCHMARKING.md).
+The verdict rests on the paired difference, which is sharper than two intervals side by side.
 `;
 }
 

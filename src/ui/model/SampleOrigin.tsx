@@ -22,7 +22,7 @@ export function SampleOrigin({ sample }: { readonly sample: Sample }) {
     };
   }, [sample]);
   const rows: readonly (readonly [string, string])[] = [
-    ['Licence', card ? `${sample.licence}. ${card.licence}` : sample.licence],
+    ['Licence', card ? `${sample.licence} (${card.licence})` : sample.licence],
     ...(card ? originRows(card) : []),
     ...(sample.model.endsWith('.fp16w.onnx') ? [['Download', HALF_WEIGHTS] as const] : []),
   ];
