@@ -67,10 +67,14 @@ export function parseDrop(text: string): { mode: 'relative' | 'absolute'; maxWor
   return { mode: absolute ? 'absolute' : 'relative', maxWorse: value };
 }
 
-/** A recipe error that the user can mend is bad input as well. */
-export function exitCodeOf(error: unknown): 1 | 2 | 3 {
+/**
+ * 2: what the user can mend (files, recipes, data, usage). 130: cancelled by Ctrl+C, as shells count it. 3: everything
+ * else, which is a defect or a machine in trouble.
+ */
+export function exitCodeOf(error: unknown): 2 | 3 | 130 {
   if (error instanceof UsageError) return 2;
   if (!(error instanceof StudioError)) return 3;
+  if (error.code === 'job/cancelled') return 130;
   const family = error.code.split('/')[0];
   return ['file', 'model', 'recipe', 'link', 'task', 'pass', 'runtime', 'storage'].includes(family!) ? 2 : 3;
 }

@@ -55,6 +55,9 @@ function explain(error: unknown): string {
   return `${message}\n${advice}  [${code}]${detail}`;
 }
 
+// `whittle ... | head` closes the pipe early; what was asked for has been shown.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 3));
+
 let code: number;
 try {
   code = await main(process.argv.slice(2));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, realpathSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { StudioError } from '../core/base/errors/index.ts';
 import type { JobContext } from '../core/base/progress.ts';
 import type { Model } from '../core/ir/types.ts';
@@ -17,6 +17,8 @@ export interface OpenedFile {
   readonly model: Model;
   /** Of the graph file alone; external data is not in it. */
   sha256(): Promise<string>;
+  /** Whether this path is the graph or one of its data files, under whatever name. */
+  reads(path: string): boolean;
 }
 
 /** Opens a model with the external data that lies beside it. @throws StudioError file/*, model/* */
@@ -27,10 +29,14 @@ export async function openModelFile(path: string, job: JobContext): Promise<Open
     throw new StudioError('file/unreadable', { name: path, reason }, error);
   });
   if (!found.isFile()) throw new StudioError('file/unreadable', { name: path, reason: 'it is not a file' });
+  const opened = new Set([realPath(path)]);
   const model = await readModel(openFileSource(path), {
     resolveExternal: (location) => {
+      const data = join(dirname(path), location);
       try {
-        return openFileSource(join(dirname(path), location));
+        const source = openFileSource(data);
+        opened.add(realPath(data));
+        return source;
       } catch {
         return undefined;
       }
@@ -42,7 +48,27 @@ export async function openModelFile(path: string, job: JobContext): Promise<Open
   if (problem) throw problem;
   await expandHalfWeights(model);
   let digest: Promise<string> | undefined;
-  return { path, name, fileBytes: found.size, model, sha256: () => (digest ??= hashFile(path)) };
+  return {
+    path,
+    name,
+    fileBytes: found.size,
+    model,
+    sha256: () => (digest ??= hashFile(path)),
+    reads: (candidate) => opened.has(realPath(candidate)),
+  };
+}
+
+/** Links resolved; for a file that is not there yet, its folder's. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    try {
+      return join(realpathSync(dirname(path)), basename(path));
+    } catch {
+      return resolve(path);
+    }
+  }
 }
 
 async function hashFile(path: string): Promise<string> {

@@ -15,6 +15,8 @@ export function terminalJob(): JobContext & { done(): void } {
     process.stderr.write('\nCancelling... (press Ctrl+C again to end at once)\n');
   };
   process.on('SIGINT', onInterrupt);
+  // Without a handler a process ends at once and leaves its temporary files.
+  process.on('SIGTERM', onInterrupt);
   const live = process.stderr.isTTY === true;
   let lastStage = '';
   let lastWrite = 0;
@@ -37,6 +39,7 @@ export function terminalJob(): JobContext & { done(): void } {
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     done: () => {
       process.off('SIGINT', onInterrupt);
+      process.off('SIGTERM', onInterrupt);
       if (live && lastStage) process.stderr.write('\r\x1b[2K');
     },
   };

@@ -1,16 +1,18 @@
-/** Which task judges the variants: a sample's, or random inputs over the user's own model. */
+/** Which task judges the variants: a sample's, the user's own arrays, or random inputs over the user's own model. */
 import { weightSummary } from '../core/analysis/weights.ts';
+import { StudioError } from '../core/base/errors/index.ts';
 import { loadTask } from '../core/eval/tasks/load-task.ts';
 import { randomFeeds } from '../core/eval/tasks/random-inputs.ts';
-import type { InputSpec, TaskSource } from '../core/eval/types.ts';
+import { readUserArrays } from '../core/eval/tasks/user-arrays.ts';
+import type { Feeds, InputSpec, TaskSource } from '../core/eval/types.ts';
 import type { Model } from '../core/ir/types.ts';
 import { forEachNode } from '../core/ir/walk.ts';
 import { type FreeInput, suggestInputs } from '../core/study/default-inputs.ts';
 import type { PreparedTask } from '../core/study/ports.ts';
-import type { Study, TaskRef } from '../core/study/schema.ts';
+import type { Gate, Study, TaskRef } from '../core/study/schema.ts';
 import { type Parsed, UsageError } from './args.ts';
 import { type FoundSample, listSamples } from './samples.ts';
-import { fileTaskFiles } from './task-files.ts';
+import { fileTaskFiles, readArrayFiles } from './task-files.ts';
 
 export interface ChosenTask {
   readonly ref: TaskRef;
@@ -18,6 +20,8 @@ export interface ChosenTask {
   /** Values of free dimensions, for predictions. */
   readonly dims: Readonly<Record<string, number>>;
   readonly modelFacts: { readonly parameters: number; readonly nodes: number };
+  /** The rule that suits the task's metric, where the task has one of its own. */
+  readonly gate?: Gate | undefined;
 }
 
 export interface TaskRequest {
@@ -30,18 +34,66 @@ export interface TaskRequest {
 export async function chooseTask(request: TaskRequest): Promise<ChosenTask> {
   const { parsed, model, linked } = request;
   const facts = modelFacts(model);
+  const given = [...parsed.strings('inputs'), ...parsed.strings('expect')];
+  if (given.length > 0) {
+    if (parsed.string('task')) throw new UsageError('give --inputs or --task, not both.');
+    return { ...(await arraysTask(request)), modelFacts: facts };
+  }
   const named = parsed.string('task') ?? (linked?.task.kind === 'sample-task' ? linked.task.id : undefined);
   const sample =
     named && named !== 'random' ? await sampleOfTask(named) : named === 'random' ? undefined : request.sample;
-  if (!sample) return { ...randomTask(request), modelFacts: facts };
-  const limit = parsed.number('samples', sample.evaluationSamples, {
+  if (!sample) {
+    if (linked?.task.kind === 'files' && !named)
+      throw new UsageError(
+        `the link's task needs its own arrays, which no link carries: give --inputs (${linked.task.names.slice(0, 5).join(', ')}), or --task random.`,
+      );
+    return { ...randomTask(request), modelFacts: facts };
+  }
+  const linkedLimit =
+    linked?.task.kind === 'sample-task' && linked.task.id === sample.task.id ? linked.task.limit : undefined;
+  const limit = parsed.number('samples', Math.min(linkedLimit ?? Infinity, sample.evaluationSamples), {
     min: 1,
     max: sample.evaluationSamples,
     integer: true,
   });
   const ref: TaskRef = { kind: 'sample-task', id: sample.task.id, limit };
   const source: TaskSource = { kind: 'sample-task', id: sample.task.id, assetBase: sample.dataDirectory };
-  return { ref, dims: sample.dims, modelFacts: facts, prepare: () => prepareTask(source, ref) };
+  return { ref, dims: sample.dims, modelFacts: facts, gate: sample.gate, prepare: () => prepareTask(source, ref) };
+}
+
+/** The user's own arrays: agreement with what they expect, else with the original. */
+async function arraysTask({ parsed, model }: TaskRequest): Promise<Omit<ChosenTask, 'modelFacts'>> {
+  const paths = parsed.strings('inputs');
+  if (paths.length === 0) throw new UsageError('--expect goes with --inputs.');
+  const inputs = freeInputs(model);
+  const outputs = model.graph.outputs.flatMap(({ name, type }) =>
+    type?.kind === 'tensor' ? [{ name, dtype: type.dtype, shape: type.shape }] : [],
+  );
+  const arrays = await readUserArrays(await readArrayFiles(paths), inputs, outputs);
+  const expecting = parsed.strings('expect');
+  const expected =
+    expecting.length > 0
+      ? (await readUserArrays(await readArrayFiles(expecting), outputs, [])).feeds
+      : arrays.references;
+  if (expected && expected.length !== arrays.feeds.length)
+    throw new StudioError('task/bad-inputs', {
+      reason: `there are ${arrays.feeds.length} inputs but ${expected.length} expected outputs`,
+    });
+  const limit = parsed.number('samples', arrays.feeds.length, { min: 1, max: arrays.feeds.length, integer: true });
+  const feeds = arrays.feeds.slice(0, limit);
+  const source: TaskSource = { kind: 'agreement', feeds, references: expected?.slice(0, limit) ?? null };
+  const ref: TaskRef = { kind: 'files', names: [...paths, ...expecting].slice(0, 10_000) };
+  const dims = { ...dimsOfFeeds(inputs, feeds[0]!), ...parseDims(parsed.strings('dim')) };
+  return { ref, dims, prepare: () => prepareTask(source, ref) };
+}
+
+/** What the free dimensions are in a sample, for predictions. */
+function dimsOfFeeds(inputs: readonly FreeInput[], feeds: Feeds): Record<string, number> {
+  return Object.fromEntries(
+    inputs.flatMap(({ name, shape = [] }) =>
+      shape.flatMap((dim, axis) => (typeof dim === 'string' ? [[dim, feeds.get(name)!.dims[axis]!]] : [])),
+    ),
+  );
 }
 
 async function sampleOfTask(id: string): Promise<FoundSample> {
@@ -61,7 +113,9 @@ function randomTask({ parsed, model, linked }: TaskRequest): Omit<ChosenTask, 'm
   const dims = parseDims(parsed.strings('dim'));
   const inputs = freeInputs(model);
   const specs: InputSpec[] = suggestInputs(inputs, dims).map((suggested) => {
-    const given = linkedRandom?.inputs.find(({ name }) => name === suggested.name);
+    const found = linkedRandom?.inputs.find(({ name }) => name === suggested.name);
+    // A link may come from another model.
+    const given = found?.dims.length === suggested.dims.length ? found : undefined;
     for (const { axis, symbol, value } of given ? [] : suggested.assumed)
       process.stderr.write(
         `${suggested.name}: dimension ${symbol ?? axis} is free, taken as ${value} (--dim ${symbol ?? `${suggested.name}:${axis}`}=N changes it)\n`,
@@ -76,7 +130,7 @@ function randomTask({ parsed, model, linked }: TaskRequest): Omit<ChosenTask, 'm
   };
   const feeds = randomFeeds(specs, samples, seed);
   const source: TaskSource = { kind: 'agreement', feeds, generated: true, references: null };
-  return { ref, dims, prepare: () => prepareTask(source, ref) };
+  return { ref, dims: { ...dimsOfFeeds(inputs, feeds[0]!), ...dims }, prepare: () => prepareTask(source, ref) };
 }
 
 /** Inputs that a caller must give: those without a default value. */
@@ -85,7 +139,7 @@ function freeInputs(model: Model): FreeInput[] {
     .filter(({ name }) => !model.graph.initializers.has(name))
     .map(({ name, type }) => {
       if (type?.kind !== 'tensor')
-        throw new UsageError(`input "${name}" is not a tensor; random inputs cannot be made for it.`);
+        throw new UsageError(`input "${name}" is not a tensor; the command line cannot feed it.`);
       return { name, dtype: type.dtype, shape: type.shape };
     });
 }

@@ -1,32 +1,65 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { open, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BytePart } from '../core/base/bytes.ts';
 import { partsByteLength } from '../core/base/bytes.ts';
 import { throwIfCancelled } from '../core/base/cancel.ts';
+import { StudioError } from '../core/base/errors/index.ts';
 import { type JobContext, quietJob } from '../core/base/progress.ts';
 import type { ModelFiles } from '../core/study/ports.ts';
 
 const SLAB_BYTES = 8 << 20;
 
 /**
- * Writes the files of a model; weights stream from their source. A file appears under its name only when it is whole.
+ * Writes the files of a model; weights stream from their source. Nothing appears under its name before all of it is
+ * written, so that a cancel or a full disk leaves what was there before.
  * @returns the paths written
+ * @throws StudioError storage/full, storage/unwritable, job/cancelled
  */
 export async function writeModelFiles(path: string, files: ModelFiles, job: JobContext = quietJob): Promise<string[]> {
-  const written = [path];
-  for (const { path: location, parts } of files.externalData) {
-    const target = join(dirname(path), location);
-    await writeParts(target, parts, job);
-    written.push(target);
+  const plan = [
+    { path, parts: files.graph },
+    ...files.externalData.map(({ path: location, parts }) => ({ path: join(dirname(path), location), parts })),
+  ].map((entry) => ({ ...entry, partial: `${entry.path}.partial` }));
+  const removeAll = () => {
+    for (const { partial } of plan) rmSync(partial, { force: true });
+  };
+  // A second Ctrl+C ends the process in the middle of a write.
+  process.once('exit', removeAll);
+  try {
+    for (const { partial, parts } of plan) await writeParts(partial, parts, job);
+    throwIfCancelled(job.signal);
+    for (const entry of plan) await rename(entry.partial, entry.path);
+  } catch (error) {
+    removeAll();
+    throw unwritable(error, path, plan);
+  } finally {
+    process.off('exit', removeAll);
   }
-  await writeParts(path, files.graph, job);
-  return written;
+  return plan.map((entry) => entry.path);
+}
+
+/** @throws StudioError storage/unwritable */
+export async function writeTextFile(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text);
+  } catch (error) {
+    throw unwritable(error, path, []);
+  }
+}
+
+function unwritable(error: unknown, name: string, plan: readonly { readonly parts: readonly BytePart[] }[]): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (error instanceof StudioError || typeof code !== 'string') return error;
+  const needed = plan.reduce((sum, { parts }) => sum + partsByteLength(parts), 0);
+  return code === 'ENOSPC'
+    ? new StudioError('storage/full', { needed }, error)
+    : new StudioError('storage/unwritable', { name, reason: message }, error);
 }
 
 async function writeParts(path: string, parts: readonly BytePart[], job: JobContext): Promise<void> {
   const total = partsByteLength(parts);
-  const partial = `${path}.partial`;
-  const file = await open(partial, 'w');
+  const file = await open(path, 'w');
   let done = 0;
   try {
     for await (const chunk of chunksOf(parts)) {
@@ -35,12 +68,8 @@ async function writeParts(path: string, parts: readonly BytePart[], job: JobCont
       done += chunk.byteLength;
       job.onProgress({ stage: 'writing', done, total, unit: 'bytes' });
     }
+  } finally {
     await file.close();
-    await rename(partial, path);
-  } catch (error) {
-    await file.close().catch(() => {});
-    await rm(partial, { force: true });
-    throw error;
   }
 }
 

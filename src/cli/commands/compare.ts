@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { findPreset, presets } from '../../core/recipe/presets.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import { overallVerdict } from '../../core/report/rows.ts';
@@ -13,6 +12,7 @@ import { terminalJob } from '../progress.ts';
 import { recipeFromFile, recipeFromPreset, studyFromLink } from '../recipes.ts';
 import { findSample } from '../samples.ts';
 import { chooseTask } from '../tasks.ts';
+import { writeTextFile } from '../write-model.ts';
 import type { Command } from './command.ts';
 
 const options = {
@@ -22,6 +22,18 @@ const options = {
   sample: { type: 'string', value: 'ID', help: 'a sample model with its task, instead of MODEL' },
   task: { type: 'string', value: 'NAME', help: 'a sample task, or "random" (default for your own model)' },
   samples: { type: 'string', value: 'N', help: 'how many samples to evaluate' },
+  inputs: {
+    type: 'string',
+    multiple: true,
+    value: 'FILE',
+    help: 'your own arrays (.npy, .npz, .pb, or a folder of them) instead of a task; may be given several times',
+  },
+  expect: {
+    type: 'string',
+    multiple: true,
+    value: 'FILE',
+    help: 'expected outputs for --inputs (default: those of the original)',
+  },
   dim: { type: 'string', multiple: true, value: 'NAME=N', help: 'value of a free dimension, for random inputs' },
   seed: { type: 'string', value: 'N', help: 'seed of random inputs (default 1)' },
   provider: {
@@ -46,7 +58,7 @@ const options = {
 export const compare: Command = {
   name: 'compare',
   usage:
-    'whittle compare (MODEL | --sample ID) --recipe A --recipe B [--task NAME] [--runs N] [--max-drop 2%] [--json REPORT]',
+    'whittle compare (MODEL | --sample ID) --recipe A --recipe B [--task NAME | --inputs FILE...] [--runs N] [--max-drop 2%] [--json REPORT]',
   summary: 'Builds, runs and evaluates variants side by side; exit code 1 when the gate fails.',
   options,
   run: async (args) => {
@@ -58,13 +70,14 @@ export const compare: Command = {
     const modelKey = await file.sha256();
     const link = parsed.string('link');
     const linked = link ? studyFromLink(link) : undefined;
+    warnOfOtherModel(linked, modelKey);
     const task = await chooseTask({ parsed, model: file.model, sample, linked });
     const modelRef = sample
       ? ({ kind: 'sample', id: sample.id } as const)
       : ({ kind: 'file', name: file.name, sha256: modelKey, byteLength: file.fileBytes } as const);
     const study: Study = studySchema.parse({
       model: modelRef,
-      variants: [findPreset('original')!.recipe, ...(await chosenRecipes(parsed, linked))],
+      variants: [baseline(linked), ...(await chosenRecipes(parsed, linked))],
       targets: [
         {
           provider: await chosenProvider(parsed),
@@ -73,11 +86,14 @@ export const compare: Command = {
       ],
       task: task.ref,
       gate: {
-        ...sample?.gate,
+        ...task.gate,
         ...linked?.gate,
         ...(parsed.string('max-drop') ? parseDrop(parsed.string('max-drop')!) : {}),
       },
-      plan: { ...linked?.plan, latencyRuns: parsed.number('runs', 20, { min: 3, max: 1000, integer: true }) },
+      plan: {
+        ...linked?.plan,
+        latencyRuns: parsed.number('runs', linked?.plan.latencyRuns ?? 20, { min: 3, max: 1000, integer: true }),
+      },
     });
     const originalFiles = await saveFiles(file.model, file.name);
     const report = await runStudy({
@@ -97,7 +113,7 @@ export const compare: Command = {
     const json = parsed.string('json');
     if (json === '-') process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     else {
-      if (json) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
+      if (json) await writeTextFile(json, `${JSON.stringify(report, null, 2)}\n`);
       process.stdout.write(`${reportText(report)}\n`);
     }
     const verdict = overallVerdict(report);
@@ -111,6 +127,18 @@ function chosenModel(parsed: Parsed): { path?: string; sampleId?: string } {
   if (rest.length > 0 || (path === undefined) === (sampleId === undefined))
     throw new UsageError('compare takes one model: a file, or --sample ID.');
   return sampleId === undefined ? { path: path! } : { sampleId };
+}
+
+/** The original, with the runtime settings that the link has for it. */
+function baseline(linked: Study | undefined): Recipe {
+  const first = linked?.variants[0];
+  return first?.steps.length === 0 ? first : findPreset('original')!.recipe;
+}
+
+function warnOfOtherModel(linked: Study | undefined, sha256: string): void {
+  const model = linked?.model;
+  if (model?.kind === 'file' && model.sha256 !== undefined && model.sha256 !== sha256)
+    process.stderr.write(`The link was made for another model (${model.name}); its recipes are applied to this one.\n`);
 }
 
 async function chosenRecipes(parsed: Parsed, linked: Study | undefined): Promise<Recipe[]> {

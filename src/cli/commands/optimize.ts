@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import type { Model } from '../../core/ir/types.ts';
 import { needsCalibration } from '../../core/recipe/needs.ts';
@@ -15,7 +14,7 @@ import { terminalJob } from '../progress.ts';
 import { recipeFromFile, recipeFromPreset, studyFromLink } from '../recipes.ts';
 import { temporaryStore } from '../store.ts';
 import { chooseTask } from '../tasks.ts';
-import { writeModelFiles } from '../write-model.ts';
+import { writeModelFiles, writeTextFile } from '../write-model.ts';
 import type { Command } from './command.ts';
 
 const options = {
@@ -53,7 +52,6 @@ export const optimize: Command = {
       parsed.string('variant'),
     );
     const out = parsed.string('out') ?? defaultOutput(path, recipe);
-    if (out === path) throw new UsageError('the output would replace the model; choose another name with -o.');
 
     const job = terminalJob();
     const file = await openModelFile(path, job);
@@ -69,14 +67,19 @@ export const optimize: Command = {
       calibration: await chosenCalibration(recipe, parsed, file.model),
       now: () => performance.now(),
     });
-    const written = await writeModelFiles(out, await saveFiles(model, basename(out)), job);
+    const files = await saveFiles(model, basename(out));
+    const outputs = [out, ...files.externalData.map((data) => join(dirname(out), data.path))];
+    const own = outputs.find((candidate) => file.reads(candidate));
+    if (own !== undefined)
+      throw new UsageError(`${own} is a file of the model itself and would be replaced; choose another name with -o.`);
+    const written = await writeModelFiles(out, files, job);
     job.done();
 
     const report = parsed.string('json');
     const record = { format: 'whittle-build', version: 1, model: file.name, sourceSha256, recipe, facts, written };
     if (report === '-') process.stdout.write(`${JSON.stringify(record, null, 2)}\n`);
     else {
-      if (report) await writeFile(report, `${JSON.stringify(record, null, 2)}\n`);
+      if (report) await writeTextFile(report, `${JSON.stringify(record, null, 2)}\n`);
       process.stdout.write(`${summary(facts, file.fileBytes, written)}\n`);
     }
     return 0;

@@ -9,4 +9,8 @@ export const storageErrors = {
     message: (d) => `Local storage is not available: ${d.reason}.`,
     advice: 'Private windows often forbid it. Everything works, but nothing survives a reload.',
   },
+  'storage/unwritable': {
+    message: (d) => `${d.name} could not be written: ${d.reason}.`,
+    advice: 'Check that the folder exists and may be written to, or choose another place.',
+  },
 } satisfies ErrorFamily;
