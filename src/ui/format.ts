@@ -106,9 +106,14 @@ export function formatInterval(interval: readonly [number, number], definition: 
   return `${unit && low.endsWith(unit) ? low.slice(0, -unit.length) : low} to ${high}`;
 }
 
-/** Half the width of an interval in the metric's format, for "0.6 % ±0.2". */
-export function formatHalfWidth(interval: readonly [number, number], definition: MetricFormat): string {
+/**
+ * An interval beside its value, unit left out: "±0.2" for "0.6 % ±0.2"; both ends where the value is far from the
+ * middle ("81 to 100" for all of 16 right), since ± would then reach what cannot be.
+ */
+export function formatSpread(value: number, interval: readonly [number, number], definition: MetricFormat): string {
   const half = Math.abs(interval[1] - interval[0]) / 2;
+  const middle = (interval[0] + interval[1]) / 2;
+  if (Math.abs(value - middle) > half / 3) return formatInterval(interval, definition).split(THIN)[0]!;
   return `±${formatMetric(half, definition).split(THIN)[0]}`;
 }
 

@@ -151,7 +151,7 @@ function withAdvice(error: NonNullable<TargetMeasurement['error']>) {
 
 function PlacementText({ placement }: { readonly placement: NonNullable<TargetMeasurement['placement']> }) {
   const parts = placement.providers.map(
-    ({ provider, nodes, opTypes }) => `${plural(nodes, 'node')} on ${provider} (${topOps(opTypes)})`,
+    ({ provider, nodes, opTypes }) => `${plural(nodes, 'node')} on ${provider}${topOps(opTypes)}`,
   );
   return (
     <>
@@ -166,10 +166,12 @@ function PlacementText({ placement }: { readonly placement: NonNullable<TargetMe
   );
 }
 
+/** " (12 Conv, 3 Relu, …)", or nothing where the runtime only counted. */
 function topOps(opTypes: Readonly<Record<string, number>>): string {
   const sorted = Object.entries(opTypes).sort((a, b) => b[1] - a[1]);
   const shown = sorted.slice(0, 5).map(([op, count]) => `${count} ${op}`);
-  return sorted.length > 5 ? `${shown.join(', ')}, …` : shown.join(', ');
+  if (shown.length === 0) return '';
+  return ` (${shown.join(', ')}${sorted.length > 5 ? ', …' : ''})`;
 }
 
 function Examples({ examples }: { readonly examples: readonly { expected: string; got: string }[] }) {

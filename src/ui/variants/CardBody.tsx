@@ -1,7 +1,7 @@
 import type { MetricDefinition } from '../../core/eval/types.ts';
 import { primaryCell, type TargetCell, type VariantRow } from '../../state/rows.ts';
 import { Tip } from '../components/Tip.tsx';
-import { formatBytes, formatHalfWidth, formatMetric, formatMs, formatMsNumber, plural } from '../format.ts';
+import { formatBytes, formatMetric, formatMs, formatMsNumber, formatSpread, plural } from '../format.ts';
 import { CardFoot, showDetails } from './CardFoot.tsx';
 import { Delta } from './Delta.tsx';
 import { latencyDelta, metricDelta, sizeDelta } from './deltas.ts';
@@ -74,10 +74,12 @@ function MetricFigure({ row, baseline, metric }: BodyProps & { readonly metric: 
     <div className={styles.figure}>
       <span className={styles.value} title={metric.title}>
         <span className={styles.spread}>{metric.short}</span>{' '}
-        <span className={styles.number}>
-          {formatMetric(value.value, metric)}{' '}
-          {value.interval && <span className={styles.spread}>{formatHalfWidth(value.interval, metric)}</span>}
-        </span>
+        <span className={styles.number}>{formatMetric(value.value, metric)}</span>{' '}
+        {value.interval && (
+          <span className={`${styles.spread} ${styles.number}`}>
+            {formatSpread(value.value, value.interval, metric)}
+          </span>
+        )}
       </span>
       <Delta delta={shortDelta(metricDelta(value, base, metric))} />
     </div>

@@ -1,5 +1,6 @@
 import { ArrowLeft, ArrowRight, Copy, Download, Ellipsis, FileJson, Pencil, Trash2 } from 'lucide-react';
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import type { MetricDefinition } from '../../core/eval/types.ts';
 import { downloadRecipe, downloadVariant } from '../../state/actions/export.ts';
 import { deleteVariant, duplicateVariant } from '../../state/actions/variants.ts';
@@ -24,6 +25,7 @@ interface VariantCardProps {
 export function VariantCard({ row, baseline, metric, count, selected, full }: VariantCardProps) {
   const [renaming, setRenaming] = useState(false);
   const card = useRef<HTMLElement>(null);
+  const nameButton = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     if (selected) card.current?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }, [selected]);
@@ -44,13 +46,16 @@ export function VariantCard({ row, baseline, metric, count, selected, full }: Va
         {renaming ? (
           <RenameField
             name={row.name}
-            onDone={(name) => {
-              setRenaming(false);
+            onDone={(name, byKey) => {
+              flushSync(() => setRenaming(false));
               if (name !== null) renameVariant(row.id, name);
+              // The field that had the focus is gone; a blur went elsewhere on purpose.
+              if (byKey) nameButton.current?.focus();
             }}
           />
         ) : (
           <button
+            ref={nameButton}
             type="button"
             className={styles.name}
             aria-pressed={selected}
@@ -129,12 +134,25 @@ function cardActions(row: VariantRow, count: number, full: boolean, rename: () =
   ];
 }
 
-function RenameField({ name, onDone }: { readonly name: string; readonly onDone: (name: string | null) => void }) {
+interface RenameProps {
+  readonly name: string;
+  /** name null: dismissed. byKey: the keyboard ended it, and goes on where it was. */
+  readonly onDone: (name: string | null, byKey: boolean) => void;
+}
+
+function RenameField({ name, onDone }: RenameProps) {
+  // Taking the field away blurs it: that must not end the edit a second time.
+  const done = useRef(false);
+  const end = (value: string | null, byKey: boolean) => {
+    if (done.current) return;
+    done.current = true;
+    onDone(value, byKey);
+  };
   const onKeyDown = (event: KeyboardEvent<HTMLInputElement>) => {
-    if (event.key === 'Enter') onDone(event.currentTarget.value);
+    if (event.key === 'Enter') end(event.currentTarget.value, true);
     if (event.key === 'Escape') {
       event.stopPropagation();
-      onDone(null);
+      end(null, true);
     }
   };
   return (
@@ -145,7 +163,7 @@ function RenameField({ name, onDone }: { readonly name: string; readonly onDone:
       maxLength={120}
       ref={(input) => input?.select()}
       onKeyDown={onKeyDown}
-      onBlur={(event) => onDone(event.currentTarget.value)}
+      onBlur={(event) => end(event.currentTarget.value, false)}
     />
   );
 }

@@ -4,11 +4,11 @@ import {
   formatCompact,
   formatDelta,
   formatElapsed,
-  formatHalfWidth,
   formatInterval,
   formatMetric,
   formatMs,
   formatShape,
+  formatSpread,
   plural,
 } from '../../../src/ui/format.ts';
 
@@ -64,7 +64,8 @@ describe('formatMetric', () => {
 
   it('writes the unit of an interval once', () => {
     expect(plain(formatInterval([0.004, 0.009], percent))).toBe('0.40 to 0.90 %');
-    expect(plain(formatHalfWidth([0.004, 0.009], percent))).toBe('±0.25');
+    expect(plain(formatSpread(0.006, [0.004, 0.009], percent))).toBe('±0.25');
+    expect(plain(formatSpread(1, [0.806, 1], percent))).toBe('80.60 to 100.00');
   });
 });
 
