@@ -27,8 +27,14 @@ export async function openJson(text: string): Promise<void> {
   }
   const recipe = parseRecipe(json);
   if (!recipe.ok) throw recipe.error;
-  if (!studio.getState().history)
-    throw new StudioError('recipe/invalid', { path: 'the page', reason: 'open a model first, then drop the recipe' });
+  if (!studio.getState().history) {
+    notify({
+      level: 'error',
+      text: `There is no model yet to apply the recipe “${recipe.value.name}” to.`,
+      advice: 'Open a model first, then drop the recipe again.',
+    });
+    return;
+  }
   if (addVariant(recipe.value)) notify({ level: 'success', text: `Added ${recipe.value.name}.` });
 }
 

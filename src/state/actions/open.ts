@@ -87,15 +87,7 @@ export async function openStudy(study: Study): Promise<void> {
     await openSample(sample, study);
     return;
   }
-  if (model.kind === 'url') {
-    studio.setState({ pendingStudy: study });
-    notify({
-      level: 'info',
-      text: `This link works on the model at ${model.url}.`,
-      action: { label: 'Fetch it', run: () => void openUrl(model.url) },
-    });
-    return;
-  }
+  // The start page says which model it waits for, and offers to fetch one that has an address.
   studio.setState({ pendingStudy: study });
 }
 
@@ -209,10 +201,16 @@ function presetRecipe(id: string): Recipe[] {
 
 async function openArrays(files: readonly PickedFile[]): Promise<void> {
   const { model, setTask } = studio.getState();
-  if (!model) throw new StudioError('task/bad-inputs', { reason: 'there is no model yet to feed them to' });
+  if (!model) {
+    notify({ level: 'error', text: 'There is no model yet to feed these arrays to.', advice: 'Open a model first.' });
+    return;
+  }
   const names = await adoptUserArrays(files, arraySignature(model.card));
   setTask({ kind: 'files', names });
-  notify({ level: 'success', text: `The task is now your own data: ${names.length} files.` });
+  notify({
+    level: 'success',
+    text: `The task is now your own data: ${names.length === 1 ? names[0] : `${names.length} files`}.`,
+  });
 }
 
 /** The gallery's list, fetched once. @throws StudioError file/fetch-failed */
