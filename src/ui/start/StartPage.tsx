@@ -27,21 +27,34 @@ export function StartPage() {
         </div>
         {openError && <ErrorNote error={openError} />}
         {pending && (
-          <Note level="info" advice="Open it, and the variants of the link are there to run.">
-            This link holds {plural(pending.variants.length, 'variant')} for a model that is not in it
+          <Note
+            level="info"
+            advice="Open it, and they are there to run."
+            action={pending.model.kind === 'url' && <FetchButton url={pending.model.url} />}
+          >
+            {plural(pending.variants.length, 'variant')} for a model that is not here yet
             {pending.model.kind === 'file' && `: ${pending.model.name}, ${formatBytes(pending.model.byteLength)}`}
             {pending.model.kind === 'url' && `: ${pending.model.url}`}.
           </Note>
         )}
-        <OpenRow suggested={pending?.model.kind === 'url' ? pending.model.url : ''} />
+        <OpenRow />
         <Gallery />
       </div>
     </main>
   );
 }
 
-function OpenRow({ suggested }: { readonly suggested: string }) {
-  const [url, setUrl] = useState(suggested);
+function FetchButton({ url }: { readonly url: string }) {
+  const busy = useStudio((state) => state.opening !== null);
+  return (
+    <Button look="primary" disabled={busy} onClick={() => void openUrl(url)}>
+      Fetch it
+    </Button>
+  );
+}
+
+function OpenRow() {
+  const [url, setUrl] = useState('');
   const busy = useStudio((state) => state.opening !== null);
   return (
     <section className={styles.drop} aria-label="Open a model">
