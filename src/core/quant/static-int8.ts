@@ -224,10 +224,14 @@ function adviseBoundaries(ctx: StepContext, editor: GraphEditor, plan: QdqPlan):
     else if (editor.isGraphOutput(value) || editor.consumersOf(value).some((reader) => !plan.planned.has(reader)))
       back += 1;
   }
+  const counts = `${plan.planned.size} of ${ctx.model.graph.nodes.length} nodes compute in integers; ${into} values are quantized and ${back} dequantized on the way in and out of them`;
+  const isPatchy = into + back > plan.planned.size / 2;
   ctx.advise({
-    level: 'info',
+    level: isPatchy ? 'warning' : 'info',
     code: 'quant/boundaries',
-    message: `${plan.planned.size} of ${ctx.model.graph.nodes.length} nodes compute in integers; ${into} values are quantized and ${back} dequantized on the way in and out of them.`,
+    message: isPatchy
+      ? `${counts}: so many conversions may cost more than the integers gain. Measure before you ship it.`
+      : `${counts}.`,
   });
 }
 

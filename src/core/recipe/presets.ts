@@ -59,7 +59,7 @@ export const presets: readonly Preset[] = [
   preset(
     'int8-static',
     'INT8 static, calibrated',
-    'Weights and activations in 8 bits with scales from calibration inputs, so that convolutions run in integers. For image models on WASM and CPU; needs a task with real data.',
+    'Weights and activations in 8 bits with scales from calibration inputs, so that convolutions run in integers. For plain convolutional models on CPU; needs a task with real data.',
     [...simplifySteps, step('static-int8')],
   ),
   preset(

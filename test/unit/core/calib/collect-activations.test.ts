@@ -4,11 +4,12 @@ import { calibrate } from '../../../../src/core/calib/calibrate.ts';
 import { collectActivations } from '../../../../src/core/calib/collect-activations.ts';
 import { makeGraph, makeModel, makeNode, valueInfo } from '../../../../src/core/ir/build.ts';
 import { bytesOf } from '../../../../src/core/ir/tensor.ts';
-import type { CalibrationSource, Executor } from '../../../../src/core/step/define.ts';
+import type { CalibrationSource, Executor, HostTensor } from '../../../../src/core/step/define.ts';
 import { createExecutor } from '../../../../src/runtime/executor.ts';
 import { openNodeRuntime } from '../../../../src/runtime/node-ort.ts';
 import { floatTensor } from '../quant/support/models.ts';
 
+type Feeds = ReadonlyMap<string, HostTensor>;
 const target = { provider: 'cpu', threads: 1 } as const;
 const native = createExecutor(async () => (await openNodeRuntime(target)).port, target);
 
@@ -27,11 +28,11 @@ const model = makeModel({
   }),
 });
 
-const feed = (...values: number[]) =>
+const feed = (...values: number[]): Feeds =>
   new Map([
     ['x', { dtype: 'float32' as const, dims: [values.length / 2, 2], data: bytesOf(Float32Array.from(values)) }],
   ]);
-const source = (...feeds: ReturnType<typeof feed>[]): CalibrationSource => ({
+const source = (...feeds: Feeds[]): CalibrationSource => ({
   origin: 'calibration-split',
   async *feeds() {
     yield* feeds;
