@@ -13,6 +13,9 @@ import { openFileSource } from '../runtime/node-file-source.ts';
 export interface OpenedFile {
   readonly path: string;
   readonly name: string;
+  /** Of the graph file alone. */
+  readonly graphBytes: number;
+  /** With its data files. */
   readonly fileBytes: number;
   readonly model: Model;
   /** Of the graph file alone; external data is not in it. */
@@ -29,13 +32,13 @@ export async function openModelFile(path: string, job: JobContext): Promise<Open
     throw new StudioError('file/unreadable', { name: path, reason }, error);
   });
   if (!found.isFile()) throw new StudioError('file/unreadable', { name: path, reason: 'it is not a file' });
-  const opened = new Set([realPath(path)]);
+  const opened = new Map([[realPath(path), found.size]]);
   const model = await readModel(openFileSource(path), {
     resolveExternal: (location) => {
       const data = join(dirname(path), location);
       try {
         const source = openFileSource(data);
-        opened.add(realPath(data));
+        opened.set(realPath(data), source.byteLength);
         return source;
       } catch {
         return undefined;
@@ -51,7 +54,8 @@ export async function openModelFile(path: string, job: JobContext): Promise<Open
   return {
     path,
     name,
-    fileBytes: found.size,
+    graphBytes: found.size,
+    fileBytes: [...opened.values()].reduce((sum, bytes) => sum + bytes, 0),
     model,
     sha256: () => (digest ??= hashFile(path)),
     reads: (candidate) => opened.has(realPath(candidate)),

@@ -74,7 +74,7 @@ export const compare: Command = {
     const task = await chooseTask({ parsed, model: file.model, sample, linked });
     const modelRef = sample
       ? ({ kind: 'sample', id: sample.id } as const)
-      : ({ kind: 'file', name: file.name, sha256: modelKey, byteLength: file.fileBytes } as const);
+      : ({ kind: 'file', name: file.name, sha256: modelKey, byteLength: file.graphBytes } as const);
     const study: Study = studySchema.parse({
       model: modelRef,
       variants: [baseline(linked), ...(await chosenRecipes(parsed, linked))],

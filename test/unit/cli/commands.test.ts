@@ -183,6 +183,8 @@ describe('optimize', () => {
     mkdirSync(join(sub, 'weights/deep'), { recursive: true });
     await externalModel(sub, ['weights/a.bin', 'weights/deep/b.bin']);
     expect(carries(join(sub, 'm.onnx'), 'weights/deep/b.bin')).toBe(true);
+    // Data files count: 2 x 64 x 64 float32 and the graph.
+    expect((await whittle(['inspect', 'external/m.onnx'])).stdout).toMatch(/^m\.onnx {2}3[23]\.\d kB/);
     const { code, stdout, stderr } = await whittle([
       'optimize',
       'external/m.onnx',
