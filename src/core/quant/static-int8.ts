@@ -128,6 +128,14 @@ function check(model: Model, settings: Params): Advisory[] {
       message:
         'One scale for a whole convolution weight often ruins accuracy, depthwise convolutions above all. Per channel costs nothing.',
     });
+  if (model.graph.nodes.some(({ opType }) => opType === 'Conv'))
+    advice.push({
+      level: 'info',
+      code: 'quant/conv-not-faster',
+      message:
+        'onnxruntime-web has no fast integer convolution: on WASM expect a smaller file and more time than fp32, where native runtimes gain.',
+      providers: ['wasm'],
+    });
   return advice;
 }
 
