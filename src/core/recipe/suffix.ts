@@ -11,6 +11,8 @@ export function fileSuffix(recipe: Recipe): string {
   const bits = ids.get('weight-only-rtn')?.bits ?? 4;
   if (ids.has('weight-only-rtn') && Number(bits) === 4) return ids.has('fp16') ? '_q4f16' : '_q4';
   if (ids.has('weight-only-rtn') && Number(bits) === 2) return '_q2';
+  const weightType = ids.get('dynamic-int8')?.weightType;
+  if (!ids.has('weight-only-rtn') && (weightType === 'int8' || weightType === 'uint8')) return `_${weightType}`;
   if (ids.has('dynamic-int8') || ids.has('static-int8') || ids.has('weight-only-rtn')) return '_quantized';
   if (ids.has('weight-int8')) return '_int8';
   return ids.has('fp16') ? '_fp16' : '';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { recipeSchema } from '../../../src/core/recipe/schema.ts';
-import { dtypeSuffix, variantFileName } from '../../../src/services/export.ts';
+import { fileSuffix } from '../../../src/core/recipe/suffix.ts';
+import { variantFileName } from '../../../src/services/export.ts';
 import { sortFiles } from '../../../src/services/files.ts';
 
 const picked = (...paths: string[]) => paths.map((path) => ({ path, file: new File(['x'], path.split('/').at(-1)!) }));
@@ -31,11 +32,14 @@ describe('file names', () => {
     recipeSchema.parse({ steps: ids.map((id) => (typeof id === 'string' ? { id } : { id: id[0], params: id[1] })) });
 
   it('use the suffixes that transformers.js looks for', () => {
-    expect(dtypeSuffix(recipe())).toBe('');
-    expect(dtypeSuffix(recipe('fp16'))).toBe('_fp16');
-    expect(dtypeSuffix(recipe('dynamic-int8'))).toBe('_quantized');
-    expect(dtypeSuffix(recipe('weight-only-rtn'))).toBe('_q4');
-    expect(dtypeSuffix(recipe('fp16', 'weight-only-rtn'))).toBe('_q4f16');
+    expect(fileSuffix(recipe())).toBe('');
+    expect(fileSuffix(recipe('fp16'))).toBe('_fp16');
+    expect(fileSuffix(recipe('dynamic-int8'))).toBe('_quantized');
+    expect(fileSuffix(recipe('weight-only-rtn'))).toBe('_q4');
+    expect(fileSuffix(recipe('fp16', 'weight-only-rtn'))).toBe('_q4f16');
+    expect(fileSuffix(recipe(['weight-only-rtn', { bits: '8' }]))).toBe('_quantized');
+    expect(fileSuffix(recipe(['dynamic-int8', { weightType: 'uint8' }]))).toBe('_uint8');
+    expect(fileSuffix(recipe(['dynamic-int8', { weightType: 'auto' }]))).toBe('_quantized');
   });
 
   it('never overwrite the original', () => {
