@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type AccuracyPoint, accuracyScale, gateLimit, niceTicks } from '../../../src/ui/charts/chart-data.ts';
 import { wrapName } from '../../../src/ui/charts/chart-parts.tsx';
+import { crowdedIds } from '../../../src/ui/charts/ParetoChart.tsx';
 import { accuracySummary, paretoSummary } from '../../../src/ui/charts/summaries.ts';
 
 const definition = {
@@ -58,6 +59,30 @@ describe('axis helpers', () => {
     expect(niceTicks([0, 0.0262])).toEqual([0, 0.01, 0.02]);
     expect(niceTicks([0.3, 9.7], 5)).toEqual([2, 4, 6, 8]);
     expect(niceTicks([5, 5])).toEqual([5]);
+    expect(niceTicks([0.912, 0.968], 3)).toEqual([0.92, 0.94, 0.96]);
+    for (const domain of [
+      [0.9, 0.99],
+      [0.93, 1.01],
+      [1.1, 1.9],
+      [17, 23],
+    ] as const)
+      expect(niceTicks(domain, 3).length).toBeGreaterThan(1);
+  });
+
+  it('gives crowded Pareto points their letter alone', () => {
+    const at = (id: string, x: number, y: number) => ({
+      id,
+      letter: id,
+      name: id,
+      stale: false,
+      x,
+      y,
+      at: y,
+      dominated: false,
+    });
+    const points = [at('O', 38_700, 1), at('A', 39_700, 1), at('B', 13_000, 1), at('C', 12_400, 0.9)];
+    expect([...crowdedIds(points)]).toEqual(['O', 'A']);
+    expect(crowdedIds([at('O', 1, 1)]).size).toBe(0);
   });
 
   it('wraps names at a space into two lines at most', () => {
