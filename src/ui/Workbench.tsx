@@ -87,9 +87,12 @@ function Table() {
 function TaskNote() {
   const task = useStudio((state) => state.report?.task ?? null);
   if (!task) return null;
+  const limit = task.ref.kind === 'sample-task' ? task.ref.limit : undefined;
+  const part = limit !== undefined && limit < task.samples ? `${limit} of ` : '';
   return (
     <span className={styles.viewNote}>
-      {task.title}, {plural(task.samples, 'sample')}
+      {task.title}, {part}
+      {plural(task.samples, 'sample')}
     </span>
   );
 }

@@ -187,10 +187,10 @@ export function crowdedIds(points: readonly ParetoPoint[]): Set<string> {
   return new Set(points.filter((a) => points.some((b) => near(a, b))).map(({ id }) => id));
 }
 
-/** Off the axis: the value tells how far. */
+/** Off the axis: the value tells how far, and the letter alone leaves it room beside the axis. */
 function fadedLabel(point: ParetoPoint, label: string, definition: MetricDefinition | undefined): string {
   const beyond = point.at !== point.y && definition;
-  return beyond ? `${label}, off the axis: ${formatMetric(point.y, definition)}` : label;
+  return beyond ? `${point.letter}, off the axis: ${formatMetric(point.y, definition)}` : label;
 }
 
 function betterCorner(definition: MetricDefinition): string {
