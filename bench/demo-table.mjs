@@ -21,7 +21,8 @@ const subjects = [
   { id: 'ocr-rec', samples: 320 },
 ];
 const THREADS = 2;
-const RUNS = 20;
+/** At most: four seconds a variant are the limit of any study. */
+const RUNS = 100;
 
 const load = async (path) =>
   (await runnerImport(join(root, path), { root, configFile: false, logLevel: 'error' })).module;
