@@ -17,6 +17,8 @@ export * from '../core/recipe/presets.ts';
 export * from '../core/recipe/registry.ts';
 export * from '../core/shape/infer.ts';
 export * from '../core/step/run-steps.ts';
+export * from '../core/study/link.ts';
+export * from '../core/study/schema.ts';
 export * from '../core/study/variant.ts';
 export { createExecutor } from '../runtime/executor.ts';
 export { openFileSource } from '../runtime/node-file-source.ts';
