@@ -20,7 +20,7 @@ interface Golden {
   readonly id: string;
   /** In the report, and in the card's metrics.fp32. */
   readonly metrics: readonly { readonly name: string; readonly inCard: string; readonly within: number }[];
-  /** Images are many: the first so many, and the card's figure must lie in the interval. */
+  /** The 10,000 images take a minute a model: the first so many, and the card's figure must lie in their interval. */
   readonly limit?: number;
 }
 
@@ -32,8 +32,8 @@ const language = [bitsPerByte, perplexity, nextToken];
 const image = [{ name: 'top1', inCard: 'top1', within: 2 / 10_000 }];
 
 const golden: readonly Golden[] = [
-  { id: 'fashion-mobile', metrics: image },
-  { id: 'fashion-resnet', metrics: image, limit: 1500 },
+  { id: 'fashion-mobile', metrics: image, limit: 3000 },
+  { id: 'fashion-resnet', metrics: image, limit: 1000 },
   { id: 'fashion-vit', metrics: image, limit: 1000 },
   { id: 'lm-target', metrics: language },
   { id: 'lm-outlier', metrics: language },
