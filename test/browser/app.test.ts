@@ -189,7 +189,12 @@ describe('while it runs', () => {
         );
       });
       await page.getByRole('button', { name: /Text direction/ }).click();
-      await waitForRun(page);
+      // A card that died may be run again alone, so the button does not turn into "Run again".
+      await page
+        .getByText(/stopped unexpectedly/)
+        .first()
+        .waitFor({ timeout: 120_000 });
+      await page.waitForFunction(() => !document.querySelector('[role=progressbar]'), undefined, { timeout: 120_000 });
       expect(inferWorkers).toBeGreaterThan(3);
       const rows = (await tableRows(page)).map((row) => row.join(' '));
       const broken = rows.filter((row) => /stopped unexpectedly/.test(row));
