@@ -49,10 +49,11 @@ async function parent() {
   console.log(`  of the fastest: parse ${parseMs.toFixed(0)} ms, print ${printMs.toFixed(0)} ms`);
   console.log(`  processor time of the main thread: least ${least('cpuMs')} ms`);
   console.log(`tenth time: ${least('tenthMs')} ms; validate ${least('validateMs')} ms; write ${least('writeMs')} ms`);
-  const leastCpuMs = Number(least('cpuMs'));
-  const judgedMs = Number.isNaN(leastCpuMs) ? best : leastCpuMs;
-  console.log(`bar ${barMs} ms: ${judgedMs < barMs ? 'met' : 'MISSED'}`);
-  process.exitCode = judgedMs < barMs ? 0 : 1;
+  const coldMs = firstMs[processes >> 1];
+  const warmMs = Number(least('tenthMs'));
+  const verdict = (ms) => (ms < barMs ? 'met' : 'MISSED');
+  console.log(`bar ${barMs} ms, wall clock: the first time in a process ${verdict(coldMs)}, later ${verdict(warmMs)}`);
+  process.exitCode = coldMs < barMs ? 0 : 1;
 }
 
 async function child(corePath, modelPath) {
