@@ -25,19 +25,4 @@ export function formatChange(value: number, baseline: number): string {
   return Number(rounded) === 0 ? 'same' : `${percent > 0 ? '+' : ''}${rounded} %`;
 }
 
-/** Columns aligned by spaces: the first to the left, the others to the right unless told. */
-export function formatTable(rows: readonly (readonly string[])[], others: 'left' | 'right' = 'right'): string {
-  const widths: number[] = [];
-  for (const row of rows)
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) =>
-          column === 0 || others === 'left' ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
+export { formatTable } from '../core/report/table.ts';

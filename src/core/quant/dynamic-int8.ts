@@ -11,7 +11,7 @@ import {
   type StepContext,
 } from '../step/define.ts';
 import { DynamicQuantizer } from './support/dynamic-ops.ts';
-import { nodeSelector } from './support/patterns.ts';
+import { nodePatternParams, nodeSelector } from './support/patterns.ts';
 import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
 import { adviseSkipped, nothingToDo, percent, unmatchedPatternAdvice } from './support/report.ts';
 import { closeScopes, nodesOf, openScopes, opsetOf } from './support/scopes.ts';
@@ -60,14 +60,7 @@ const params = z.object({
     .boolean()
     .default(true)
     .meta({ title: 'LSTM', description: "Quantize LSTM nodes (onnxruntime's own operator)." }),
-  include: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
-    title: 'Only nodes',
-    description: 'Name patterns with * and ?; empty means all.',
-  }),
-  exclude: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
-    title: 'Not nodes',
-    description: 'Name patterns of nodes to leave as they are.',
-  }),
+  ...nodePatternParams,
 });
 
 export type DynamicInt8Params = z.output<typeof params>;

@@ -14,7 +14,7 @@ import {
   type StepContext,
 } from '../step/define.ts';
 import { codeRange } from './support/affine.ts';
-import { nodeSelector } from './support/patterns.ts';
+import { nodePatternParams, nodeSelector } from './support/patterns.ts';
 import { quantizableOps } from './support/qdq-ops.ts';
 import { planQdq, type QdqPlan } from './support/qdq-plan.ts';
 import { QdqRewriter } from './support/qdq-rewrite.ts';
@@ -92,14 +92,7 @@ const params = z.object({
     title: 'Products of activations',
     description: 'Quantize MatMul nodes without a constant weight too (attention scores). Often costs much accuracy.',
   }),
-  include: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
-    title: 'Only nodes',
-    description: 'Name patterns with * and ?; empty means all.',
-  }),
-  exclude: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
-    title: 'Not nodes',
-    description: 'Name patterns of nodes to leave as they are.',
-  }),
+  ...nodePatternParams,
 });
 
 type Params = z.output<typeof params>;

@@ -10,7 +10,7 @@ import {
   runsEverywhere,
   type StepContext,
 } from '../step/define.ts';
-import { nodeLabel, nodeSelector } from './support/patterns.ts';
+import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
 import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
 import { adviseSkipped, nothingToDo, unmatchedPatternAdvice } from './support/report.ts';
 import { closeScopes, openScopes, opsetOf, type Scope } from './support/scopes.ts';
@@ -70,14 +70,7 @@ const params = z.object({
     description:
       'Tables read by Gather: rows are picked in 8 bits and expanded afterwards, so the table stays small in memory.',
   }),
-  include: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
-    title: 'Only nodes',
-    description: 'Name patterns with * and ?; empty means all.',
-  }),
-  exclude: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
-    title: 'Not nodes',
-    description: 'Name patterns of nodes to leave as they are.',
-  }),
+  ...nodePatternParams,
 });
 
 type Params = z.output<typeof params>;

@@ -10,7 +10,7 @@ import {
 import { findLinearSites, type LinearSite, type SkippedSite } from './support/linear-sites.ts';
 import { nbitsBlockSizes, replaceWithMatMulNBits, type StoredNBits, storeNBits } from './support/matmul-nbits.ts';
 import { quantizeMatrix } from './support/nbits-matrix.ts';
-import { nodeLabel, nodeSelector } from './support/patterns.ts';
+import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
 import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
 import { adviseSkipped, floatWeightBytes, nothingToDo, percent, unmatchedPatternAdvice } from './support/report.ts';
 import { closeScopes, importContribOps, openScopes, type Scope } from './support/scopes.ts';
@@ -50,14 +50,7 @@ const params = z.object({
     title: 'Keep the last layer',
     description: 'Leaves the last MatMul or Gemm as it is: the output layer is often the most sensitive.',
   }),
-  include: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
-    title: 'Only nodes',
-    description: 'Name patterns with * and ?; empty means all.',
-  }),
-  exclude: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
-    title: 'Not nodes',
-    description: 'Name patterns of nodes to leave as they are.',
-  }),
+  ...nodePatternParams,
 });
 
 type Params = z.output<typeof params>;

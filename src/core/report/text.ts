@@ -1,7 +1,9 @@
 /** A report as plain text: what the command line prints. */
+
 import type { Report } from '../study/results.ts';
 import { sameTarget } from '../study/run.ts';
 import { type MetricCell, overallVerdict, type ReportRow, reportRows } from './rows.ts';
+import { formatTable } from './table.ts';
 
 const verdictWords = {
   pass: 'PASS',
@@ -18,7 +20,11 @@ export function reportText(report: Report): string {
     `Task: ${report.task.title}. Gate: at most ${gateText(report)} worse, at ${(report.gate.confidence * 100).toFixed(0)} % confidence.`,
   ];
   for (const own of rowsByTarget(rows)) {
-    lines.push('', own[0]!.targetName || 'Not run', table([header(report), ...own.map((row) => cells(report, row))]));
+    lines.push(
+      '',
+      own[0]!.targetName || 'Not run',
+      formatTable([header(report), ...own.map((row) => cells(report, row))]),
+    );
     for (const row of own) {
       const problem = row.error ?? (row.verdict && row.verdict.verdict !== 'baseline' ? row.verdict.reason : null);
       if (problem) lines.push(`  ${row.variant}: ${problem}`);
@@ -118,16 +124,4 @@ const significant = (ms: number) =>
 function change(ratio: number): string {
   const percent = (ratio - 1) * 100;
   return `${percent > 0 ? '+' : ''}${percent.toFixed(0)} %`;
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
 }

@@ -1,4 +1,5 @@
 /** Node selection by name: globs, as the include and exclude lists of every quantizer understand them. */
+import { z } from 'zod';
 import type { Node } from '../../ir/types.ts';
 
 /**
@@ -45,3 +46,15 @@ export function unmatchedPatterns(patterns: readonly string[], nodes: Iterable<N
   }
   return [...open.keys()];
 }
+
+/** The parameters by which every quantizer lets the user choose nodes. */
+export const nodePatternParams = {
+  include: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
+    title: 'Only nodes',
+    description: 'Name patterns with * and ?; empty means all.',
+  }),
+  exclude: z.array(z.string().min(1).max(200)).max(100).default([]).meta({
+    title: 'Not nodes',
+    description: 'Name patterns of nodes to leave as they are.',
+  }),
+};
