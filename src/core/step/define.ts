@@ -82,6 +82,9 @@ export interface TensorStore {
   put(byteLength: number, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<TensorData>;
 }
 
+/** Extra facts a step may leave for the report, keyed by what they are. */
+export type StepFacts = JsonObject;
+
 export interface StepContext extends JobContext {
   /** A draft that belongs to this step; edit it in place. */
   readonly model: Model;
@@ -96,6 +99,13 @@ export interface StepContext extends JobContext {
    * cleanup and fusion steps may get what was inferred at the start of the round, without values made since.
    */
   shapes(): Promise<ShapeTable>;
+  /**
+   * The model as the first quantization step found it: simplified, still in floating point. What later steps compare
+   * with or measure on; not to be edited. For cleanup and fusion steps it is the draft itself.
+   */
+  readonly original: Model;
+  /** Leaves facts for the report (a step's record, `facts`), e.g. calibrated ranges; a later call adds to them. */
+  leave(facts: StepFacts): void;
   /** Notes an advisory for the report: a node that was left out and why, a fallback that was taken. */
   advise(advisory: Advisory): void;
 }
@@ -141,6 +151,3 @@ export const runsEverywhere: Readonly<Record<ExecutionProvider, ProviderSupport>
   webnn: { level: 'full' },
   cpu: { level: 'full' },
 };
-
-/** Extra facts a step may leave for the report, keyed by what they are. */
-export type StepFacts = JsonObject;

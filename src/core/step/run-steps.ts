@@ -4,6 +4,7 @@
  */
 import { throwIfCancelled } from '../base/cancel.ts';
 import { asStudioError, StudioError } from '../base/errors/index.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { JobContext } from '../base/progress.ts';
 import { cloneModel } from '../ir/clone.ts';
 import type { Model } from '../ir/types.ts';
@@ -48,6 +49,8 @@ export interface StepRecord {
   fileBytesAfter: number;
   durationMs: number;
   entries: LedgerEntry[];
+  /** What the step left for the report; absent where it left nothing. */
+  facts?: JsonObject;
 }
 
 export interface StepsOutcome {
@@ -72,6 +75,7 @@ export async function runSteps(options: RunStepsOptions): Promise<StepsOutcome> 
   const repeated = options.steps.filter(({ definition }) => definition.section !== 'quantization');
   const once = options.steps.filter(({ definition }) => definition.section === 'quantization');
   const { rounds, settled } = await run.untilNothingFires(repeated);
+  if (once.length > 0) run.startQuantization();
   for (const step of once) await run.apply(step);
   return { model: run.model, ledger: run.rows(), advisories: run.advisories(), rounds, settled };
 }
@@ -79,6 +83,8 @@ export async function runSteps(options: RunStepsOptions): Promise<StepsOutcome> 
 class StepsRun {
   readonly model: Model;
   readonly #options: RunStepsOptions;
+  #original: Model | undefined;
+  readonly #facts = new Map<PlannedStep, JsonObject>();
   readonly #rows = new Map<PlannedStep, StepRecord>();
   readonly #advisories = new Map<string, Advisory>();
   #shapes: { readonly edits: number; readonly table: ShapeTable } | undefined;
@@ -94,7 +100,15 @@ class StepsRun {
   }
 
   rows(): StepRecord[] {
-    return this.#options.steps.flatMap((step) => this.#rows.get(step) ?? []);
+    return this.#options.steps.flatMap((step) => {
+      const [row, facts] = [this.#rows.get(step), this.#facts.get(step)];
+      return row ? [{ ...row, ...(facts && { facts }) }] : [];
+    });
+  }
+
+  /** Keeps the floating-point model: tensors are shared, so the copy costs its nodes only. */
+  startQuantization(): void {
+    this.#original = cloneModel(this.model);
   }
 
   advisories(): Advisory[] {
@@ -145,9 +159,10 @@ class StepsRun {
   }
 
   /** Errors that a step raises on purpose pass through; anything else names the step. */
-  async #guarded({ definition, params }: PlannedStep, ledger: Ledger): Promise<void> {
+  async #guarded(step: PlannedStep, ledger: Ledger): Promise<void> {
+    const { definition } = step;
     try {
-      await definition.run(this.#context(definition, ledger), params);
+      await definition.run(this.#context(step, ledger), step.params);
     } catch (error) {
       if (error instanceof StudioError && error.code !== 'internal/unexpected') throw error;
       const reason = asStudioError(error).data.message ?? String(error);
@@ -155,7 +170,8 @@ class StepsRun {
     }
   }
 
-  #context({ section }: StepDefinition, ledger: Ledger): StepContext {
+  #context(step: PlannedStep, ledger: Ledger): StepContext {
+    const { section } = step.definition;
     const { job, store, executor, calibration } = this.#options;
     return {
       signal: job.signal,
@@ -167,6 +183,8 @@ class StepsRun {
       executor,
       calibration,
       shapes: async () => this.#inferShapes(section, ledger),
+      original: this.#original ?? this.model,
+      leave: (facts) => void this.#facts.set(step, { ...this.#facts.get(step), ...facts }),
       advise: (advisory) => this.#advise(advisory),
     };
   }

@@ -31,6 +31,8 @@ export const ledgerStepSchema = z.object({
   fileBytesAfter: z.number(),
   durationMs: z.number(),
   entries: z.array(z.object({ action: z.string(), from: z.array(z.string()), to: z.array(z.string()) })),
+  /** What the step left for the report, by kind: calibrated ranges, sensitivities. */
+  facts: z.record(z.string(), z.json()).optional(),
 });
 export type LedgerStep = z.output<typeof ledgerStepSchema>;
 
