@@ -141,9 +141,12 @@ const all = [...whittle.stepRegistry.values()]
   .filter(({ section }) => section !== 'quantization')
   .map((definition) => ({ definition, params: definition.params.parse({}) }));
 /** Raising the opset is a stage of its own: simplification does it only where a fusion needs it. */
-const raising = all.filter(
-  ({ definition }) => definition.id === 'raise-opset' || definition.id === 'weights-not-inputs',
-);
+const raising = all
+  .filter(({ definition }) => definition.id === 'raise-opset' || definition.id === 'weights-not-inputs')
+  .map(({ definition, params }) => ({
+    definition,
+    params: definition.id === 'raise-opset' ? { ...params, target: 21 } : params,
+  }));
 const simplifying = all.filter(({ definition }) => definition.id !== 'raise-opset');
 
 async function stage(name, action) {

@@ -1,6 +1,6 @@
 /**
- * What changed in ai.onnx up to opset 17, operator by operator (onnx/docs/Changelog.md, ONNX 1.12). An operator is in
- * `unchangedSince` with the first version from which on every later definition, up to 17, gives the same results for the
+ * What changed in ai.onnx up to opset 21, operator by operator (onnx/docs/Changelog.md, ONNX 1.16). An operator is in
+ * `unchangedSince` with the first version from which on every later definition, up to 21, gives the same results for the
  * same attributes and inputs: later ones only added dtypes, negative axes or attributes whose default is the old way.
  */
 import { attrInt, attrString, floatAttr, floatsAttr, intAttr, intsAttr, stringAttr } from '../../ir/attributes.ts';
@@ -16,8 +16,7 @@ const since = (version: number, names: string): [string, number][] => names.spli
 export const unchangedSince: ReadonlyMap<string, number> = new Map([
   ...since(1, 'ArgMax ArgMin Constant Conv DepthToSpace Flatten Gather GlobalAveragePool GlobalLpPool GlobalMaxPool'),
   ...since(1, 'Identity If LRN Loop LpNormalization MatMul MaxPool MaxRoiPool Not RandomNormal RandomNormalLike'),
-  ...since(1, 'RandomUniform RandomUniformLike ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean'),
-  ...since(1, 'ReduceMin ReduceProd ReduceSumSquare Shape Size Softplus Softsign SpaceToDepth Transpose'),
+  ...since(1, 'RandomUniform RandomUniformLike Shape Size Softplus Softsign SpaceToDepth Transpose'),
   ...since(2, 'LpPool'),
   ...since(4, 'Concat'),
   ...since(5, 'Reshape'),
@@ -36,7 +35,11 @@ export const unchangedSince: ReadonlyMap<string, number> = new Map([
   ...since(12, 'Celu Einsum GatherND GreaterOrEqual LessOrEqual'),
   ...since(14, 'HardSwish Trilu'),
   ...since(15, 'Bernoulli CastLike Optional OptionalGetElement OptionalHasElement'),
-  ...since(16, 'GridSample'),
+  ...since(17, 'BlackmanWindow HammingWindow HannWindow LayerNormalization MelWeightMatrix STFT'),
+  ...since(18, 'BitwiseAnd BitwiseNot BitwiseOr BitwiseXor CenterCropPad Col2Im Mish'),
+  ...since(19, 'DeformConv'),
+  ...since(20, 'AffineGrid Gelu ImageDecoder RegexFullMatch StringConcat StringSplit'),
+  ...since(21, 'GroupNormalization'),
 ]);
 
 export interface AdapterQuestion {
@@ -211,6 +214,31 @@ const scatter: Adapter = ({ node }) => ({
 const convTranspose: Adapter = ({ node, from }) =>
   from >= 11 || stringAttr(node, 'auto_pad', 'NOTSET') === 'NOTSET' ? asIs : refuse('ConvTranspose pads automatically');
 
+/** From 18 on a Split without sizes says into how many parts; before, that was the number of its outputs. */
+const splitParts: Adapter = ({ node }) => ({
+  edit: () => {
+    if (!node.inputs[1]) node.attributes.set('num_outputs', attrInt(node.outputs.length));
+  },
+});
+
+/** Version 20 renamed the modes, since the operator is no longer for images only. */
+const gridSample: Adapter = ({ node }) => ({
+  edit: () => {
+    const mode = stringAttr(node, 'mode', 'bilinear');
+    const renamed = { bilinear: 'linear', bicubic: 'cubic' }[mode] ?? mode;
+    node.attributes.set('mode', attrString(renamed));
+  },
+});
+
+/** The axis, whose default changed too, is a scalar input from 20 on. */
+const dft: Adapter = ({ node, editor }) => ({
+  edit: () => {
+    const axis = intAttr(node, 'axis', 1);
+    node.attributes.delete('axis');
+    setInput(editor, node, 2, editor.addInitializer(tensorFromInts(`${node.outputs[0]}.axis`, [], [axis])));
+  },
+});
+
 interface Change {
   /** The version that brought the change; the adapter is for models from before it. */
   readonly at: number;
@@ -219,30 +247,53 @@ interface Change {
   readonly adapter: Adapter;
 }
 
-const changes: ReadonlyMap<string, Change> = new Map([
-  ['Clip', { at: 11, oldest: 6, adapter: clip }],
-  ['Slice', { at: 10, oldest: 1, adapter: slice }],
-  ['Pad', { at: 11, oldest: 2, adapter: pad }],
-  ['Squeeze', { at: 13, oldest: 1, adapter: toIntInput('axes', 1) }],
-  ['Unsqueeze', { at: 13, oldest: 1, adapter: toIntInput('axes', 1) }],
-  ['ReduceSum', { at: 13, oldest: 1, adapter: toIntInput('axes', 1) }],
-  ['Split', { at: 13, oldest: 2, adapter: toIntInput('split', 1) }],
-  ['Softmax', { at: 13, oldest: 1, adapter: softmax }],
-  ['LogSoftmax', { at: 13, oldest: 1, adapter: softmax }],
-  ['Hardmax', { at: 13, oldest: 1, adapter: softmax }],
-  ['Dropout', { at: 12, oldest: 7, adapter: dropout }],
-  ['BatchNormalization', { at: 14, oldest: 7, adapter: batchNormalization }],
-  ['Upsample', { at: 11, oldest: 7, adapter: upsample }],
-  ['Resize', { at: 11, oldest: 10, adapter: upsample }],
-  ['RoiAlign', { at: 16, oldest: 10, adapter: roiAlign }],
-  ['Scatter', { at: 11, oldest: 9, adapter: scatter }],
-  ['ConvTranspose', { at: 11, oldest: 1, adapter: convTranspose }],
+const reductions =
+  'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare';
+
+/** In the order of their versions. */
+const changes: ReadonlyMap<string, readonly Change[]> = new Map([
+  ['Clip', [{ at: 11, oldest: 6, adapter: clip }]],
+  ['Slice', [{ at: 10, oldest: 1, adapter: slice }]],
+  ['Pad', [{ at: 11, oldest: 2, adapter: pad }]],
+  ['Squeeze', [{ at: 13, oldest: 1, adapter: toIntInput('axes', 1) }]],
+  ['Unsqueeze', [{ at: 13, oldest: 1, adapter: toIntInput('axes', 1) }]],
+  ['ReduceSum', [{ at: 13, oldest: 1, adapter: toIntInput('axes', 1) }]],
+  ...reductions
+    .split(' ')
+    .map((name): [string, Change[]] => [name, [{ at: 18, oldest: 1, adapter: toIntInput('axes', 1) }]]),
+  [
+    'Split',
+    [
+      { at: 13, oldest: 2, adapter: toIntInput('split', 1) },
+      { at: 18, oldest: 2, adapter: splitParts },
+    ],
+  ],
+  ['Softmax', [{ at: 13, oldest: 1, adapter: softmax }]],
+  ['LogSoftmax', [{ at: 13, oldest: 1, adapter: softmax }]],
+  ['Hardmax', [{ at: 13, oldest: 1, adapter: softmax }]],
+  ['Dropout', [{ at: 12, oldest: 7, adapter: dropout }]],
+  ['BatchNormalization', [{ at: 14, oldest: 7, adapter: batchNormalization }]],
+  ['Upsample', [{ at: 11, oldest: 7, adapter: upsample }]],
+  ['Resize', [{ at: 11, oldest: 10, adapter: upsample }]],
+  ['RoiAlign', [{ at: 16, oldest: 10, adapter: roiAlign }]],
+  ['Scatter', [{ at: 11, oldest: 9, adapter: scatter }]],
+  ['ConvTranspose', [{ at: 11, oldest: 1, adapter: convTranspose }]],
+  ['GridSample', [{ at: 20, oldest: 16, adapter: gridSample }]],
+  ['DFT', [{ at: 20, oldest: 17, adapter: dft }]],
 ]);
 
 /** The rewrite that an operator needs to go from one version to another; undefined when it is not in the table. */
 export function adapterFor(opType: string, from: number, target: number): Adapter | undefined {
-  const change = changes.get(opType);
-  if (!change) return undefined;
-  if (from >= change.at || target < change.at) return () => asIs;
-  return from >= change.oldest ? change.adapter : () => refuse(`${opType} before opset ${change.oldest} is not known`);
+  const known = changes.get(opType);
+  if (!known) return undefined;
+  const passed = known.filter(({ at }) => from < at && target >= at);
+  const unknown = passed.find(({ oldest }) => from < oldest);
+  if (unknown) return () => refuse(`${opType} before opset ${unknown.oldest} is not known`);
+  return (question) => {
+    const steps = passed.map(({ adapter }) => adapter(question));
+    const refusal = steps.find((step) => step.refusal !== undefined)?.refusal;
+    if (refusal !== undefined) return refuse(refusal);
+    const edits = steps.flatMap(({ edit }) => edit ?? []);
+    return edits.length === 0 ? asIs : { edit: () => edits.forEach((edit) => void edit()) };
+  };
 }

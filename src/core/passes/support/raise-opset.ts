@@ -1,6 +1,7 @@
 /**
- * Raising a model's ai.onnx version, for fusions whose operator came late (HardSwish 14, LayerNormalization 17). Every
- * node must mean the same in the new version, as it is or after a rewrite of its attributes; otherwise nothing changes.
+ * Raising a model's ai.onnx version, for steps whose operator came late (HardSwish 14, LayerNormalization 17, blocked
+ * DequantizeLinear 21). Every node must mean the same in the new version, as it is or after a rewrite of its
+ * attributes; otherwise nothing changes.
  */
 
 import type { Node } from '../../ir/types.ts';
@@ -13,10 +14,11 @@ import { adapterFor, unchangedSince } from './opset-changes.ts';
 import { editEveryGraph, hasReferencedAttributes, opsetOf, type Scope } from './scopes.ts';
 
 /** The newest version that the tables know. */
-export const NEWEST_TARGET = 17;
+export const NEWEST_TARGET = 21;
 
-/** IR version that the first ONNX release with opset 13 to 17 wrote (onnx/docs/Versioning.md). */
-const irVersionOf = (opset: number): number => (opset >= 15 ? 8 : opset >= 13 ? 7 : 6);
+/** IR version that the first ONNX release with opset 13 to 21 wrote (onnx/docs/Versioning.md). */
+const irVersionOf = (opset: number): number =>
+  opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : opset >= 13 ? 7 : 6;
 
 /**
  * Raises the model to `target` where that is safe.

@@ -7,12 +7,12 @@ type Parts = Parameters<typeof model>[0];
 const subject = (opset: number, nodes: Parts['nodes'], parts: Partial<Parts> = {}) =>
   model({ inputs: { x: [1, 3, 4] }, outputs: ['y'], opset, nodes, ...parts });
 
-async function raises(before: Model, check: (nodes: Node[]) => void = () => {}): Promise<void> {
-  const after = await apply(before, [id]);
+async function raises(before: Model, target?: number, check: (nodes: Node[]) => void = () => {}): Promise<void> {
+  const after = await apply(before, [id], { params: { [id]: target === undefined ? {} : { target } } });
   expect(after.advisories).toEqual([]);
   expect(fired(after, id)).toBe(1);
-  expect(after.model.opsetImports.get('')).toBe(17);
-  expect(after.model.irVersion).toBeGreaterThanOrEqual(8);
+  expect(after.model.opsetImports.get('')).toBe(target ?? 17);
+  expect(after.model.irVersion).toBeGreaterThanOrEqual(target === 21 ? 10 : 8);
   await expectSameOutputs(before, after.model);
   check(after.model.graph.nodes);
 }
@@ -64,6 +64,54 @@ describe('raise-opset', () => {
     ],
   ];
   for (const [name, opset, nodes, parts] of rewritten) it(name, () => raises(subject(opset, nodes, parts)));
+  for (const [name, opset, nodes, parts] of rewritten)
+    it(`${name}, to 21`, () => raises(subject(opset, nodes, parts), 21));
+
+  const rewrittenTo21: [string, number, Parts['nodes'], Partial<Parts>?][] = [
+    ['Split into halves', 13, [node('y, z = Split(x)', { axis: 2 })]],
+    ['Split by sizes', 13, [node('y, z = Split(x, s)', { axis: 2 })], { weights: { s: tensor([2], [1, 3], 'int64') } }],
+    ['ReduceMean', 17, [node('y = ReduceMean(x)', { axes: [-1], keepdims: 0 })]],
+    ['ReduceMax of all', 17, ['y = ReduceMax(x)']],
+    ['ReduceL2 since long', 9, [node('y = ReduceL2(x)', { axes: [1, 2] })]],
+    ...['bilinear', 'bicubic', 'nearest'].map((mode): [string, number, Parts['nodes'], Partial<Parts>?] => [
+      `GridSample ${mode}`,
+      16,
+      [node('y = GridSample(x, g)', { mode })],
+      { inputs: { x: [1, 2, 4, 5] }, weights: { g: noise('g', [1, 3, 3, 2]) } },
+    ]),
+    [
+      'GridSample by default',
+      16,
+      ['y = GridSample(x, g)'],
+      { inputs: { x: [1, 2, 4, 5] }, weights: { g: noise('g', [1, 3, 3, 2]) } },
+    ],
+    ['DFT by default', 17, ['y = DFT(x)'], { inputs: { x: [1, 6, 5, 1] } }],
+    ['DFT along an axis', 17, [node('y = DFT(x)', { axis: 2 })], { inputs: { x: [1, 6, 5, 1] } }],
+    [
+      'Pad, Resize and LayerNormalization as they are',
+      17,
+      ['p = Pad(x, n)', 'r = Resize(p, , s)', 'y = LayerNormalization(r, w, b)'],
+      {
+        weights: {
+          n: tensor([6], [0, 0, 1, 0, 0, 1], 'int64'),
+          s: tensor([3], [1, 1, 2]),
+          w: noise('w', [12]),
+          b: noise('b', [12]),
+        },
+      },
+    ],
+  ];
+  for (const [name, opset, nodes, parts] of rewrittenTo21)
+    it(`${name}, what changed up to 21`, () => raises(subject(opset, nodes, parts), 21));
+
+  it('refuses GroupNormalization of 18, whose scale had another shape', async () => {
+    const before = subject(18, [node('y = GroupNormalization(x, a, a)', { num_groups: 3 })], {
+      weights: { a: noise('a', [3]) },
+    });
+    const after = await apply(before, [id], { params: { [id]: { target: 21 } } });
+    expect(after.advisories.map(({ code }) => code)).toEqual(['raise-opset/refused']);
+    expect(after.model.opsetImports.get('')).toBe(18);
+  });
 
   const refused: [string, number, Parts['nodes'], Partial<Parts>?][] = [
     ['Softmax over several axes', 11, [node('y = Softmax(x)', { axis: 1 })]],
