@@ -8,12 +8,13 @@ import {
   type ProviderSupport,
   type StepContext,
 } from '../step/define.ts';
+import { reasonsByLimits } from './support/half-limits.ts';
 import { type HalfPlan, planHalf } from './support/half-plan.ts';
 import { HalfRewriter } from './support/half-rewrite.ts';
 import { defaultOpBlockList } from './support/half-rules.ts';
 import { HalfWeights } from './support/half-weights.ts';
 import { findTooLarge } from './support/halves.ts';
-import { nodeLabel } from './support/patterns.ts';
+import { nodeLabel, nodePatternParams } from './support/patterns.ts';
 import { nothingToDo, someOf, unmatchedPatternAdvice } from './support/report.ts';
 import { closeScopes, openScopes, opsetOf, type Scope } from './support/scopes.ts';
 
@@ -41,6 +42,32 @@ const params = z.object({
   nodeBlockList: z.array(z.string().min(1).max(200)).max(200).default([]).meta({
     title: 'Nodes to keep in float32',
     description: 'Name patterns with * and ?, for nodes whose values pass 65504 or need more than 11 bits.',
+  }),
+  include: nodePatternParams.include,
+  exclusions: z
+    .enum(['none', 'calibrated'])
+    .default('none')
+    .meta({
+      title: 'Exclusions by calibration',
+      description:
+        'Runs calibration inputs and keeps nodes with large values in float32, where float16 would overflow. Needs a task or inputs.',
+      optionTitles: { none: 'none', calibrated: 'nodes with large values' },
+    }),
+  largestValue: z.number().min(1).max(65504).default(512).meta({
+    title: 'Largest value',
+    description:
+      'With exclusions by calibration: nodes that read or make values beyond this stay in float32. At 512, 128 such values sum to 65536, which float16 cannot hold, and its steps are 0.5.',
+  }),
+  maxReductionDepth: z.number().int().min(0).max(1_000_000).default(0).meta({
+    title: 'Longest sum',
+    description:
+      'Products, convolutions and reductions over more terms stay in float32; 0 sets no limit. For runtimes that add in float16.',
+    unit: 'terms',
+  }),
+  samples: z.number().int().min(1).max(10_000).default(64).meta({
+    title: 'Calibration samples',
+    description: 'With exclusions by calibration: at most so many inputs are run, the first ones.',
+    unit: 'samples',
   }),
 });
 
@@ -71,7 +98,7 @@ function float32Constants(scopes: readonly Scope[]): Set<Tensor> {
 }
 
 function check(model: Model, settings: Params): Advisory[] {
-  const advice = unmatchedPatternAdvice(model, settings.nodeBlockList);
+  const advice = unmatchedPatternAdvice(model, [...settings.nodeBlockList, ...settings.include]);
   if (!hasFloat32Weights(model)) advice.push(nothingToDo(TITLE, 'float32 weights'));
   const opTypes = new Set<string>();
   forEachNode(model, (node) => void opTypes.add(node.opType));
@@ -138,8 +165,9 @@ export const step = defineStep({
   order: 390,
   params,
   precision: 'lossy',
-  needs: {},
-  source: 'onnxruntime 1.30, transformers/float16.py (clamping, block list); IEEE 754-2019 binary16',
+  needs: ({ exclusions }) => (exclusions === 'calibrated' ? { execution: true, calibration: true } : {}),
+  source:
+    'onnxruntime 1.30, transformers/float16.py (clamping, block list); IEEE 754-2019 binary16; exclusions: NVIDIA Model Optimizer, onnx/autocast',
   runsOn,
   check,
   run: async (ctx, settings) => {
@@ -147,7 +175,8 @@ export const step = defineStep({
     const tooLarge = settings.protectLargeWeights
       ? await findTooLarge(ctx, float32Constants(scopes))
       : new Set<Tensor>();
-    const plan = planHalf(scopes, await ctx.shapes(), opsetOf(ctx.model), { ...settings, tooLarge });
+    const unfit = await reasonsByLimits(ctx, scopes, TITLE, settings);
+    const plan = planHalf(scopes, await ctx.shapes(), opsetOf(ctx.model), { ...settings, tooLarge, unfit });
     const weights = new HalfWeights(ctx, plan);
     await weights.convert();
     const rewriter = new HalfRewriter(ctx, plan, weights);

@@ -4,7 +4,7 @@ import { canonicalHash } from '../base/canonical-hash.ts';
 import { StudioError } from '../base/errors/index.ts';
 import type { JobContext } from '../base/progress.ts';
 import type { Model } from '../ir/types.ts';
-import type { Advisory, CalibrationSource, Executor, TensorStore } from '../step/define.ts';
+import { type Advisory, type CalibrationSource, type Executor, needsOf, type TensorStore } from '../step/define.ts';
 import { runSteps, type StepRecord } from '../step/run-steps.ts';
 import { resolveSteps } from './parse.ts';
 import type { Recipe } from './schema.ts';
@@ -49,10 +49,10 @@ export async function applyRecipe(request: ApplyRequest): Promise<AppliedRecipe>
     const refusal = found.find((advisory) => advisory.level === 'error');
     if (refusal) throw new StudioError('pass/refused', { step: definition.title, reason: refusal.message });
     advisories.push(...found);
-    if (definition.needs.execution && !executor)
+    const needs = needsOf(definition, params);
+    if (needs.execution && !executor)
       throw new StudioError('pass/refused', { step: definition.title, reason: 'this host cannot run models' });
-    if (definition.needs.calibration && !calibration)
-      throw new StudioError('calib/no-data', { step: definition.title });
+    if (needs.calibration && !calibration) throw new StudioError('calib/no-data', { step: definition.title });
   }
 
   const result = await runSteps({

@@ -110,6 +110,12 @@ export interface StepContext extends JobContext {
   advise(advisory: Advisory): void;
 }
 
+/** What a host must give a step before it can run. */
+export interface StepNeeds {
+  readonly execution?: boolean;
+  readonly calibration?: boolean;
+}
+
 export interface StepDefinition<Params extends z.ZodObject = z.ZodObject> {
   /** Stable for ever: it is in links. Lower-case words with hyphens. */
   readonly id: string;
@@ -129,7 +135,8 @@ export interface StepDefinition<Params extends z.ZodObject = z.ZodObject> {
   readonly precision: PrecisionClass;
   /** Left out of the presets: it changes something that the user should have asked for, like the opset. */
   readonly optIn?: boolean;
-  readonly needs: { readonly execution?: boolean; readonly calibration?: boolean };
+  /** A function where it depends on the parameters; read it with `needsOf`. */
+  readonly needs: StepNeeds | ((params: z.output<Params>) => StepNeeds);
   /** The paper, specification or implementation whose definition this follows, with version. */
   readonly source: string;
   readonly runsOn: (params: z.output<Params>) => Readonly<Record<ExecutionProvider, ProviderSupport>>;
@@ -142,6 +149,11 @@ export interface StepDefinition<Params extends z.ZodObject = z.ZodObject> {
 /** Declares a step with its parameter types inferred. */
 export function defineStep<Params extends z.ZodObject>(definition: StepDefinition<Params>): StepDefinition<Params> {
   return definition;
+}
+
+/** What a step with these parameters (already parsed) needs. */
+export function needsOf({ needs }: StepDefinition, params: Record<string, unknown>): StepNeeds {
+  return typeof needs === 'function' ? needs(params) : needs;
 }
 
 /** Full support everywhere, the common case. */

@@ -11,6 +11,10 @@ import { definingScope, type Scope } from './scopes.ts';
 export interface HalfSettings {
   readonly opBlockList: readonly string[];
   readonly nodeBlockList: readonly string[];
+  /** Name patterns of the nodes to convert; empty means all. */
+  readonly include: readonly string[];
+  /** Nodes that something else found unfit for float16, with the reason. */
+  readonly unfit: ReadonlyMap<Node, string>;
   readonly keepIoTypes: boolean;
   /** Constants with values that float16 cannot hold; nodes that read one stay in float32. */
   readonly tooLarge: ReadonlySet<Tensor>;
@@ -102,6 +106,7 @@ class Planner implements HalfPlan {
     const blockedOps = new Set(this.settings.opBlockList);
     const isNamed = nodeSelector({ include: this.settings.nodeBlockList, exclude: [] });
     const byName = this.settings.nodeBlockList.length > 0 ? isNamed : () => false;
+    const isIncluded = nodeSelector({ include: this.settings.include, exclude: [] });
     for (const scope of this.scopes) {
       const owner = this.#owners.get(scope);
       const inherited = owner !== undefined && this.#full.has(owner);
@@ -110,7 +115,9 @@ class Planner implements HalfPlan {
           this.#full.add(node);
           continue;
         }
-        const reason = this.#reasonToKeep(scope, node, blockedOps, byName);
+        // What the user did not name goes without saying; a body may hold nodes that are named.
+        const isAsked = isIncluded(node) || subgraphsOf(node).length > 0;
+        const reason = isAsked ? this.#reasonToKeep(scope, node, blockedOps, byName) : '';
         if (reason === undefined) continue;
         this.#full.add(node);
         if (reason !== '') this.kept.push({ node, reason });
@@ -130,6 +137,8 @@ class Planner implements HalfPlan {
     if (byName(node)) return 'its name is on the list of nodes to keep';
     const large = node.inputs.find((value) => this.#isTooLarge(scope, value));
     if (large !== undefined) return `its weight "${large}" has values beyond 65504`;
+    const unfit = this.settings.unfit.get(node);
+    if (unfit !== undefined) return unfit;
     const forbidden = cannotBeHalf(node, this.opset);
     if (forbidden !== undefined) return forbidden;
     if (this.#isShapeArithmetic(scope, node))
