@@ -15,8 +15,8 @@ import { temporaryStore } from './store.ts';
 import { fileTaskFiles } from './task-files.ts';
 import { gatherParts } from './write-model.ts';
 
-/** Where constant folding runs: small models, once each. */
-const FOLDING_TARGET = { provider: 'cpu', threads: 1 } as const;
+/** Where constant folding and calibration run: on as many threads as are usual for the machine. */
+const EXECUTOR_TARGET = { provider: 'cpu', threads: 0 } as const;
 
 export interface NodeHostOptions {
   readonly file: OpenedFile;
@@ -59,7 +59,7 @@ export function taskCalibration({ source }: PreparedTask): CalibrationSource {
 }
 
 export function nodeExecutor(): Executor {
-  return createExecutor(async () => (await openNodeRuntime(FOLDING_TARGET)).port, FOLDING_TARGET);
+  return createExecutor(async () => (await openNodeRuntime(EXECUTOR_TARGET)).port, EXECUTOR_TARGET);
 }
 
 export function createNodeInfer(): InferPort<ModelFiles> {

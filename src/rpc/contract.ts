@@ -29,7 +29,7 @@ export type InferContract = {
   memory: { request: null; response: MemoryReading };
   /** Loads the runtime so that a later `execute` finds it ready. */
   warm: { request: { readonly assetBase: string }; response: null };
-  /** Runs a small model once, without optimization and on one thread (constant folding). */
+  /** Runs a small model once, without optimization (constant folding). */
   execute: {
     request: { readonly model: Uint8Array; readonly feeds: Feeds; readonly assetBase: string };
     response: Feeds;
@@ -39,6 +39,13 @@ export type InferContract = {
     request: { readonly model: Uint8Array; readonly feeds: readonly Feeds[]; readonly assetBase: string };
     response: readonly Feeds[];
   };
+  /** A session for many runs, likewise without optimization (layer by layer); `executeIn` runs it. */
+  openExecution: {
+    request: { readonly model: Uint8Array; readonly assetBase: string };
+    response: { readonly session: number };
+  };
+  executeIn: { request: { readonly session: number; readonly feeds: Feeds }; response: Feeds };
+  closeExecution: { request: { readonly session: number }; response: null };
 };
 
 export interface NamedBlob {

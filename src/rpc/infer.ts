@@ -1,6 +1,7 @@
 /** InferPort across a worker boundary: what the worker serves and what the page holds. */
 import { StudioError } from '../core/base/errors/index.ts';
 import type { Feeds } from '../core/eval/types.ts';
+import type { ExecutorSession } from '../core/step/define.ts';
 import type { InferPort } from '../core/study/ports.ts';
 import type { WorkerClient } from './client.ts';
 import type { BrowserModelHandle, InferContract } from './contract.ts';
@@ -15,12 +16,15 @@ export interface InferWorkerParts {
     warm(): Promise<void>;
     run(model: Uint8Array, feeds: Feeds): Promise<Feeds>;
     runEach(model: Uint8Array, feeds: readonly Feeds[]): Promise<readonly Feeds[]>;
+    open(model: Uint8Array): Promise<ExecutorSession>;
   };
 }
 
 export function inferHandlers(parts: InferWorkerParts): Handlers<InferContract> {
   let engine: InferPort<BrowserModelHandle> | undefined;
   let executor: ReturnType<InferWorkerParts['executor']> | undefined;
+  const executions = new Map<number, ExecutorSession>();
+  let lastExecution = 0;
   const opened = (): InferPort<BrowserModelHandle> => {
     if (engine) return engine;
     throw new StudioError('runtime/run-failed', { target: 'the infer worker', reason: 'no model was opened' });
@@ -54,6 +58,27 @@ export function inferHandlers(parts: InferWorkerParts): Handlers<InferContract> 
         outputs,
         outputs.flatMap((one) => [...one.values()]),
       );
+    },
+    openExecution: async ({ model, assetBase }) => {
+      executor ??= parts.executor(assetBase);
+      const execution = await executor.open(model);
+      lastExecution += 1;
+      executions.set(lastExecution, execution);
+      return { session: lastExecution };
+    },
+    executeIn: async ({ session, feeds }) => {
+      const execution = executions.get(session);
+      // A worker that replaced a crashed one knows nothing of its sessions.
+      if (!execution)
+        throw new StudioError('runtime/run-failed', { target: 'the infer worker', reason: 'its session is gone' });
+      const outputs = await execution.run(feeds);
+      return giveAway(outputs, outputs.values());
+    },
+    closeExecution: async ({ session }) => {
+      const execution = executions.get(session);
+      executions.delete(session);
+      await execution?.close();
+      return null;
     },
   };
 }

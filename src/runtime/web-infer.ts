@@ -51,6 +51,7 @@ async function blobBytes(blob: Blob): Promise<Uint8Array> {
 
 /** @param assetBase see createWebInfer */
 export function createWebExecutor(assetBase: string): WarmExecutor {
-  const target = { provider: 'wasm', threads: 1 } as const;
+  // As many threads as the page may have: calibration runs whole layers here.
+  const target = { provider: 'wasm', threads: 0 } as const;
   return createExecutor(async () => (await openWebRuntime(target, assetBase)).port, target);
 }

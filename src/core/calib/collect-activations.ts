@@ -69,7 +69,7 @@ export async function collectActivations(request: CollectRequest): Promise<numbe
   return samples;
 }
 
-async function firstOf(source: CalibrationSource): Promise<Feeds> {
+export async function firstOf(source: CalibrationSource): Promise<Feeds> {
   for await (const feeds of source.feeds()) return feeds;
   throw new StudioError('calib/too-few-samples', { tensor: 'the inputs', count: 0, needed: 1 });
 }
@@ -104,7 +104,7 @@ function observeAll({ observe }: CollectRequest, tensors: Iterable<string>, valu
 }
 
 /** Every input that has no default must be there, in the declared type and rank and with the declared sizes. */
-function checkFeeds(model: Model, feeds: Feeds): void {
+export function checkFeeds(model: Model, feeds: Feeds): void {
   const { inputs, initializers } = model.graph;
   for (const input of inputs) {
     const feed = feeds.get(input.name);

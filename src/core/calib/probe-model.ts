@@ -7,7 +7,7 @@ import { implicitInputsOf } from '../ir/walk.ts';
 import { modelToBytes } from '../onnx/write.ts';
 
 /** One protobuf file ends at 2 GiB, and a runtime holds the file and the weights at once. */
-const LIMIT_BYTES = 1_000_000_000;
+export const LARGEST_PROBE_BYTES = 1_000_000_000;
 
 /**
  * @param wanted values of the main graph that nodes make
@@ -24,7 +24,8 @@ export async function probeModel(model: Model, wanted: ReadonlySet<string>): Pro
   // Inputs stay, so that the same feeds fit every probe.
   graph.valueInfo = new Map([...graph.valueInfo].filter(([name]) => values.has(name) && !wanted.has(name)));
   const bytes = [...graph.initializers.values()].reduce((sum, tensor) => sum + tensorByteLength(tensor), 0);
-  if (bytes > LIMIT_BYTES) throw new StudioError('calib/model-too-large', { bytes, limit: LIMIT_BYTES });
+  if (bytes > LARGEST_PROBE_BYTES)
+    throw new StudioError('calib/model-too-large', { bytes, limit: LARGEST_PROBE_BYTES });
   return modelToBytes(probe);
 }
 

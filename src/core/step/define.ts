@@ -36,7 +36,7 @@ export interface Advisory {
   readonly providers?: readonly ExecutionProvider[];
 }
 
-/** Runs small models for constant folding. Implemented over a SessionPort by whoever runs the recipe. */
+/** Runs models: small ones for constant folding, parts of large ones for calibration. Implemented over a SessionPort by whoever runs the recipe. */
 export interface Executor {
   /**
    * Runs the model once.
@@ -51,6 +51,14 @@ export interface Executor {
     model: Uint8Array,
     feeds: readonly ReadonlyMap<string, HostTensor>[],
   ): Promise<readonly ReadonlyMap<string, HostTensor>[]>;
+  /** A session to run as often as wanted; `close` it. Absent: call `runEach` or `run`. */
+  open?(model: Uint8Array): Promise<ExecutorSession>;
+}
+
+export interface ExecutorSession {
+  /** @returns every graph output by name */
+  run(feeds: ReadonlyMap<string, HostTensor>): Promise<ReadonlyMap<string, HostTensor>>;
+  close(): Promise<void>;
 }
 
 /** Inputs that show how large the values in a model get. */

@@ -49,5 +49,13 @@ export function workerExecutor(): WorkerExecutor {
       const { client: worker, assetBase } = connected();
       return worker.call('executeEach', { model, feeds, assetBase });
     },
+    async open(model) {
+      const { client: worker, assetBase } = connected();
+      const { session } = await worker.call('openExecution', { model, assetBase });
+      return {
+        run: (feeds) => worker.call('executeIn', { session, feeds }),
+        close: async () => void (await worker.call('closeExecution', { session })),
+      };
+    },
   };
 }
