@@ -9,6 +9,7 @@ import type { JobContext } from '../base/progress.ts';
 import type { Model, TensorData } from '../ir/types.ts';
 import type { ShapeTable } from '../shape/types.ts';
 import type { Ledger } from './ledger.ts';
+import type { RescaledValues } from './rescaled.ts';
 
 export type ExecutionProvider = 'wasm' | 'webgpu' | 'webnn' | 'cpu';
 
@@ -112,6 +113,8 @@ export interface StepContext extends JobContext {
    * with or measure on; not to be edited. For cleanup and fusion steps it is the draft itself.
    */
   readonly original: Model;
+  /** Values of the draft whose channels a step has rescaled against the original's. */
+  readonly rescaled: RescaledValues;
   /** Leaves facts for the report (a step's record, `facts`), e.g. calibrated ranges; a later call adds to them. */
   leave(facts: StepFacts): void;
   /** Notes an advisory for the report: a node that was left out and why, a fallback that was taken. */

@@ -14,6 +14,7 @@ import type { ShapeTable } from '../shape/types.ts';
 import type { Advisory, CalibrationSource, Executor, StepContext, StepDefinition, TensorStore } from './define.ts';
 import { Ledger, type LedgerEntry } from './ledger.ts';
 import { type ModelSize, modelSize } from './model-size.ts';
+import { RescaledValues } from './rescaled.ts';
 
 export interface PlannedStep {
   readonly definition: StepDefinition;
@@ -84,6 +85,7 @@ class StepsRun {
   readonly model: Model;
   readonly #options: RunStepsOptions;
   #original: Model | undefined;
+  readonly #rescaled = new RescaledValues();
   readonly #facts = new Map<PlannedStep, JsonObject>();
   readonly #rows = new Map<PlannedStep, StepRecord>();
   readonly #advisories = new Map<string, Advisory>();
@@ -184,6 +186,7 @@ class StepsRun {
       calibration,
       shapes: async () => this.#inferShapes(section, ledger),
       original: this.#original ?? this.model,
+      rescaled: this.#rescaled,
       leave: (facts) => void this.#facts.set(step, { ...this.#facts.get(step), ...facts }),
       advise: (advisory) => this.#advise(advisory),
     };
