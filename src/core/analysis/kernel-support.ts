@@ -61,7 +61,7 @@ export const webgpuOnCpu: ReadonlySet<string> = new Set([
 /** Operators of com.microsoft that ran on WebGPU (`measured-web`), whole float32 sessions without fallback. */
 export const webgpuContribKernels: ReadonlySet<string> = new Set([
   ...['Attention', 'BiasAdd', 'BiasGelu', 'BiasSplitGelu', 'FastGelu', 'FusedConv', 'GatherBlockQuantized', 'Gelu'],
-  ...['GroupQueryAttention', 'MatMulNBits', 'MultiHeadAttention', 'QuickGelu', 'RotaryEmbedding'],
+  ...['GroupQueryAttention', 'MatMulBnb4', 'MatMulNBits', 'MultiHeadAttention', 'QuickGelu', 'RotaryEmbedding'],
   ...['SkipLayerNormalization', 'SkipSimplifiedLayerNormalization'],
 ]);
 

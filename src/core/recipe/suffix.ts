@@ -3,7 +3,7 @@ import type { Recipe } from './schema.ts';
 /**
  * The file name suffix that transformers.js expects for a number format, so that a saved variant loads there by its
  * dtype option (transformers.js 3, DEFAULT_DTYPE_SUFFIX_MAPPING): fp32 '' · fp16 '_fp16' · q8 '_quantized' · int8
- * '_int8' · uint8 '_uint8' · q4 '_q4' · q4f16 '_q4f16'.
+ * '_int8' · uint8 '_uint8' · q4 '_q4' · q4f16 '_q4f16' · bnb4 '_bnb4'.
  * @returns '' for a recipe that keeps fp32
  */
 export function fileSuffix(recipe: Recipe): string {
@@ -11,6 +11,7 @@ export function fileSuffix(recipe: Recipe): string {
   const bits = ids.get('weight-only-rtn')?.bits ?? 4;
   if (ids.has('weight-only-rtn') && Number(bits) === 4) return ids.has('fp16') ? '_q4f16' : '_q4';
   if (ids.has('weight-only-rtn') && Number(bits) === 2) return '_q2';
+  if (ids.has('weight-only-bnb4')) return '_bnb4';
   const weightType = ids.get('dynamic-int8')?.weightType;
   if (!ids.has('weight-only-rtn') && (weightType === 'int8' || weightType === 'uint8')) return `_${weightType}`;
   if (ids.has('dynamic-int8') || ids.has('static-int8') || ids.has('weight-only-rtn')) return '_quantized';

@@ -1,0 +1,168 @@
+import { z } from 'zod';
+import { StudioError } from '../base/errors/index.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { Model } from '../ir/types.ts';
+import { raiseOpset } from '../passes/support/raise-opset.ts';
+import {
+  type Advisory,
+  defineStep,
+  type ExecutionProvider,
+  type ProviderSupport,
+  type StepContext,
+} from '../step/define.ts';
+import { bnb4BlockSizes, quantizeToCodebook } from './support/bnb4-matrix.ts';
+import { Bnb4Store, replaceWithMatMulBnb4, type StoredBnb4 } from './support/bnb4-nodes.ts';
+import { findLinearSites, type LinearSite, type SkippedSite } from './support/linear-sites.ts';
+import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
+import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
+import { adviseSkipped, nothingToDo, unmatchedPatternAdvice } from './support/report.ts';
+import { closeScopes, importContribOps, openScopes, type Scope } from './support/scopes.ts';
+import { dropIfUnused, weightKey } from './support/weights.ts';
+
+const TITLE = 'Weight-only blocks, NF4 or FP4';
+const WHAT = 'selected MatMul or Gemm with a constant float32 weight';
+/** Slice, by which the quantized scales are cut to length, takes inputs from 10 on. */
+const DOUBLE_QUANTIZATION_OPSET = 11;
+
+const params = z.object({
+  codebook: z
+    .enum(['nf4', 'fp4'])
+    .default('nf4')
+    .meta({
+      title: 'Codebook',
+      description:
+        'The 16 values that a weight can take, times the largest of its block. NF4 has them where a normal distribution has its weights and is the better one for trained layers; FP4 is a 4-bit float.',
+      optionTitles: { nf4: 'NF4 (normal float)', fp4: 'FP4 (float)' },
+    }),
+  blockSize: z.literal(bnb4BlockSizes).default(64).meta({
+    title: 'Block size',
+    description: 'Weights that share one scale. 64, bitsandbytes’ choice, costs 4.5 bits per weight, 16 costs 6.',
+  }),
+  doubleQuantization: z.boolean().default(false).meta({
+    title: 'Double quantization',
+    description:
+      'Stores the scales in 8 bits too (4.13 instead of 4.5 bits per weight at block 64). The operator takes float32 scales, so a few nodes expand them when the model loads: the file is smaller, memory while it runs is not.',
+  }),
+  matmul: z
+    .boolean()
+    .default(true)
+    .meta({ title: 'MatMul', description: 'Quantize MatMul nodes with a constant weight.' }),
+  gemm: z.boolean().default(true).meta({ title: 'Gemm', description: 'Quantize Gemm nodes (fully connected layers).' }),
+  keepLastLayer: z.boolean().default(false).meta({
+    title: 'Keep the last layer',
+    description: 'Leaves the last MatMul or Gemm as it is: the output layer is often the most sensitive.',
+  }),
+  ...nodePatternParams,
+});
+
+type Params = z.output<typeof params>;
+
+function selectSites(
+  scopes: readonly Scope[],
+  settings: Params,
+  shapes?: Awaited<ReturnType<StepContext['shapes']>>,
+): { sites: LinearSite[]; skipped: SkippedSite[] } {
+  const selects = nodeSelector(settings);
+  const found = findLinearSites(scopes, shapes);
+  const ofType = found.sites.filter(({ opType }) => (opType === 'MatMul' ? settings.matmul : settings.gemm));
+  const last = settings.keepLastLayer ? ofType.filter(({ scope }) => !scope.outer).at(-1) : undefined;
+  const skipped = [...found.skipped];
+  const sites = ofType.filter((site) => {
+    if (site === last || !selects(site.node)) return false;
+    const { dtype } = site.weight.tensor;
+    if (dtype === 'float32') return true;
+    skipped.push({ node: site.node, reason: `its weight is ${dtype}, and MatMulBnb4 runs everywhere in float32 only` });
+    return false;
+  });
+  return { sites, skipped };
+}
+
+async function quantizeSites(ctx: StepContext, sites: readonly LinearSite[], settings: Params): Promise<void> {
+  const { codebook, blockSize, doubleQuantization } = settings;
+  const store = new Bnb4Store(doubleQuantization);
+  const stored = new Map<string, StoredBnb4>();
+  const facts: JsonObject[] = [];
+  for (const [done, site] of sites.entries()) {
+    ctx.onProgress({ stage: 'quantizing weights', done, total: sites.length, unit: 'tensors' });
+    const key = `${weightKey(site.weight)}/${site.order}`;
+    let weight = stored.get(key);
+    if (!weight) {
+      const { tensor, valueName, scope } = site.weight;
+      const { K, N, order } = site;
+      weight = store.add(
+        scope,
+        await quantizeToCodebook(ctx, { tensor, name: valueName, K, N, order, codebook, blockSize }),
+      );
+      stored.set(key, weight);
+      facts.push({ weight: valueName, bitsPerWeight: Number(((8 * weight.byteLength) / (K * N)).toFixed(3)) });
+    }
+    const action = `quantized ${site.opType} weights to ${codebook.toUpperCase()}`;
+    ctx.ledger.record(action, [nodeLabel(site.node)], replaceWithMatMulBnb4(site, weight));
+  }
+  ctx.leave({ weights: facts });
+}
+
+async function needOpset(ctx: StepContext): Promise<void> {
+  const obstacle = await raiseOpset(ctx, DOUBLE_QUANTIZATION_OPSET);
+  if (obstacle === undefined) return;
+  const reason = `double quantization needs opset ${DOUBLE_QUANTIZATION_OPSET}, and ${obstacle}`;
+  throw new StudioError('pass/refused', { step: TITLE, reason });
+}
+
+function check(model: Model, settings: Params): Advisory[] {
+  const { sites } = selectSites(openScopes(model), settings);
+  return [
+    ...alreadyQuantizedAdvice(model),
+    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
+    ...(sites.length === 0 ? [nothingToDo(TITLE, WHAT)] : []),
+  ];
+}
+
+/** Numbers checked on onnxruntime 1.30's native CPU, WASM and WebGPU kernels. */
+function runsOn(): Record<ExecutionProvider, ProviderSupport> {
+  return {
+    wasm: { level: 'full' },
+    webgpu: { level: 'full' },
+    webnn: { level: 'partial', reason: 'MatMulBnb4 was not tested on WebNN; nodes it lacks run on the CPU' },
+    cpu: { level: 'full' },
+  };
+}
+
+export const step = defineStep({
+  id: 'weight-only-bnb4',
+  title: TITLE,
+  summary:
+    'Stores the weights of MatMul and Gemm as 4-bit entries of a codebook with a scale per block, as bitsandbytes does; needs no data. For comparing with models from there: kernels for it are slower than those for integer blocks.',
+  section: 'quantization',
+  order: 318,
+  exclusiveGroup: 'weights',
+  params,
+  precision: 'lossy',
+  needs: {},
+  source:
+    'Dettmers et al. 2023, QLoRA (NF4, double quantization); onnxruntime 1.30, com.microsoft.MatMulBnb4 (layout, FP4 table)',
+  runsOn,
+  check,
+  run: async (ctx, settings) => {
+    if (settings.doubleQuantization && selectSites(openScopes(ctx.model), settings).sites.length > 0)
+      await needOpset(ctx);
+    const scopes = openScopes(ctx.model);
+    const { sites, skipped } = selectSites(scopes, settings, await ctx.shapes());
+    adviseSkipped(ctx, skipped);
+    if (sites.length === 0) {
+      ctx.advise(nothingToDo(TITLE, WHAT));
+      return;
+    }
+    await quantizeSites(ctx, sites, settings);
+    importContribOps(ctx.model);
+    closeScopes(scopes);
+    for (const { scope, weightValue } of sites) dropIfUnused(scope, weightValue);
+    closeScopes(scopes);
+    ctx.advise({
+      level: 'warning',
+      code: 'quant/slow-on-wasm',
+      message: 'MatMulBnb4 unpacks the weights in every run on WASM: expect a small file and a slower run.',
+      providers: ['wasm'],
+    });
+  },
+});
