@@ -163,6 +163,7 @@ export const step = defineStep({
     'Weights and activations in 16-bit floating point: half the bytes at nearly no loss, and the fast type of most GPUs.',
   section: 'quantization',
   order: 390,
+  exclusiveGroup: 'half-precision',
   params,
   precision: 'lossy',
   needs: ({ exclusions }) => (exclusions === 'calibrated' ? { execution: true, calibration: true } : {}),

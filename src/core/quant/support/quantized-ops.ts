@@ -1,5 +1,5 @@
 /** Recognizing models that have been quantized before. */
-import type { Model } from '../../ir/types.ts';
+import type { Model, Node } from '../../ir/types.ts';
 import { forEachNode, opName } from '../../ir/walk.ts';
 import type { Advisory } from '../../step/define.ts';
 
@@ -22,12 +22,16 @@ const quantizedOps = new Set([
   'com.microsoft.QMoE',
 ]);
 
+/** Makes or reads integer codes, or codes of a block format. */
+export function isQuantizedOp(node: Node): boolean {
+  return quantizedOps.has(opName(node)) || (node.domain === 'com.microsoft' && node.opType.startsWith('QLinear'));
+}
+
 export function countQuantizedNodes(model: Model): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   forEachNode(model, (node) => {
     const op = opName(node);
-    if (quantizedOps.has(op) || (node.domain === 'com.microsoft' && node.opType.startsWith('QLinear')))
-      counts.set(op, (counts.get(op) ?? 0) + 1);
+    if (isQuantizedOp(node)) counts.set(op, (counts.get(op) ?? 0) + 1);
   });
   return counts;
 }
