@@ -22,6 +22,7 @@ from onnxruntime.quantization import (CalibrationDataReader, CalibrationMethod, 
                                       quantize_dynamic, quantize_static, shape_inference)
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+THREADS = 0
 NUMPY = {"float32": np.float32, "int64": np.int64, "int32": np.int32, "bool": np.bool_, "uint8": np.uint8}
 CONVOLUTIONAL = ("fashion-mobile", "ocr-rec")
 
@@ -33,6 +34,14 @@ class Feeds(CalibrationDataReader):
         self.samples = [{name: np.frombuffer(raw, NUMPY[t["dtype"]], int(np.prod(t["dims"])), t["offset"]).reshape(t["dims"])
                          for name, t in sample.items()} for sample in index]
         self.rewind()
+
+    def batches(self, size: int):
+        """Samples of equal shapes together, where their first axis is a batch of one."""
+        shapes = {tuple((k, v.shape) for k, v in sample.items()) for sample in self.samples}
+        if len(shapes) > 1 or any(v.ndim == 0 or v.shape[0] != 1 for v in self.samples[0].values()):
+            return self.samples
+        return [{k: np.concatenate([sample[k] for sample in self.samples[at:at + size]]) for k in self.samples[0]}
+                for at in range(0, len(self.samples), size)]
 
     def rewind(self):
         self.at = iter(self.samples)
@@ -130,10 +139,11 @@ def activations(proto, name: str, feeds: Feeds) -> torch.Tensor:
         del probe.graph.output[:]
         probe.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
         options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS
         options.log_severity_level = 4
         session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
         names = {i.name for i in session.get_inputs()}
-        rows = [session.run([name], {k: v for k, v in sample.items() if k in names})[0] for sample in feeds.samples]
+        rows = [session.run([name], {k: v for k, v in sample.items() if k in names})[0] for sample in feeds.batches(8)]
     return torch.cat([torch.tensor(r.reshape(-1, r.shape[-1]), device=DEVICE) for r in rows])
 
 
@@ -289,7 +299,10 @@ def main():
     parser.add_argument("--models", default="lm-target,lm-gpt2,lm-outlier,tagger,fashion-vit,fashion-mobile,ocr-rec")
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--samples", type=int, default=64, help="calibration samples")
+    parser.add_argument("--threads", type=int, default=0, help="of onnxruntime where it computes activations; 0: all")
     options = parser.parse_args()
+    global THREADS
+    THREADS = options.threads
     work = options.output / "work"
     work.mkdir(parents=True, exist_ok=True)
     for model in options.models.split(","):

@@ -19,6 +19,7 @@ export * from '../core/recipe/apply.ts';
 export * from '../core/recipe/parse.ts';
 export * from '../core/recipe/presets.ts';
 export * from '../core/recipe/registry.ts';
+export * from '../core/recipe/schema.ts';
 export * from '../core/shape/infer.ts';
 export * from '../core/step/run-steps.ts';
 export * from '../core/study/calibration.ts';
