@@ -8,13 +8,15 @@ import type { Recipe } from './schema.ts';
  */
 export function fileSuffix(recipe: Recipe): string {
   const ids = new Map(recipe.steps.map((step) => [step.id, step.params]));
-  const bits = ids.get('weight-only-rtn')?.bits ?? 4;
-  if (ids.has('weight-only-rtn') && Number(bits) === 4) return ids.has('fp16') ? '_q4f16' : '_q4';
-  if (ids.has('weight-only-rtn') && Number(bits) === 2) return '_q2';
   if (ids.has('weight-only-bnb4')) return '_bnb4';
+  const blocks = recipe.steps.find(({ id }) => id.startsWith('weight-only-'))?.params;
+  const bits = blocks && Number(blocks.bits ?? 4);
+  // 3 bits are stored as 4.
+  if (bits === 4 || bits === 3) return ids.has('fp16') ? '_q4f16' : '_q4';
+  if (bits === 2) return '_q2';
   const weightType = ids.get('dynamic-int8')?.weightType;
-  if (!ids.has('weight-only-rtn') && (weightType === 'int8' || weightType === 'uint8')) return `_${weightType}`;
-  if (ids.has('dynamic-int8') || ids.has('static-int8') || ids.has('weight-only-rtn')) return '_quantized';
+  if (!blocks && (weightType === 'int8' || weightType === 'uint8')) return `_${weightType}`;
+  if (ids.has('dynamic-int8') || ids.has('static-int8') || blocks) return '_quantized';
   if (ids.has('weight-int8')) return '_int8';
   if (ids.has('bf16')) return '_bf16';
   return ids.has('fp16') ? '_fp16' : '';

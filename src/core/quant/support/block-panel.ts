@@ -5,7 +5,8 @@
  */
 import { type NBitsScheme, roundToNearestParameters } from './nbits-parameters.ts';
 import { assemble } from './wasm/assembler.ts';
-import { blockKernelFunctions, type KernelBits } from './wasm/block-kernels.ts';
+import { blockKernelFunctions } from './wasm/block-kernels.ts';
+import { fieldBits, type WeightBits } from './weight-bits.ts';
 
 /**
  * columns: `values` is one block row of a row-major [K, N] weight, `rows` <= blockSize by `columns` = N; block c is
@@ -34,11 +35,11 @@ export interface PanelQuantizer {
   load(values: Float32Array, shape: PanelShape): void;
   ranges(): PanelRanges;
   /**
-   * @returns for each block its blob of blockSize * bits / 8 bytes, lowest bits first; valid until the next call
+   * @returns for each block its blob of blockSize * fieldBits(bits) / 8 bytes, lowest bits first; valid until the next call
    * @param reciprocals 1 / scale of each block, 0 for a block of zeros
    * @param zeroPoints one number per block
    */
-  quantize(bits: KernelBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array;
+  quantize(bits: WeightBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array;
   /** Ranges, round-to-nearest parameters and codes in one go: the same result as the single calls, faster. */
   roundToNearest(scheme: NBitsScheme): QuantizedPanel;
 }
@@ -144,7 +145,7 @@ class WasmPanelQuantizer implements PanelQuantizer {
     };
   }
 
-  quantize(bits: KernelBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array {
+  quantize(bits: WeightBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array {
     const { buffer } = this.#memory;
     // The ranges have been read by now; their place serves the parameters.
     new Float32Array(buffer, this.#minAt).set(reciprocals);
@@ -173,10 +174,10 @@ class WasmPanelQuantizer implements PanelQuantizer {
     };
   }
 
-  #quantizeInPlace(bits: KernelBits): Uint8Array {
+  #quantizeInPlace(bits: WeightBits): Uint8Array {
     const { order, blockSize } = this.#shape;
     const { buffer } = this.#memory;
-    const words = (blockSize * bits) / 32;
+    const words = (blockSize * fieldBits(bits)) / 32;
     const blobBytes = words * 4;
     const kernel = this.#kernels[
       `${order === 'columns' ? 'quantizeColumns' : 'quantizeRows'}${bits}`
@@ -223,10 +224,11 @@ export class PlainPanelQuantizer implements PanelQuantizer {
     return { min, max, finite: poison === 0 };
   }
 
-  quantize(bits: KernelBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array {
+  quantize(bits: WeightBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array {
     const { blockSize } = this.#shape;
-    const blobBytes = (blockSize * bits) / 8;
-    const perByte = 8 / bits;
+    const field = fieldBits(bits);
+    const blobBytes = (blockSize * field) / 8;
+    const perByte = 8 / field;
     const maxCode = 2 ** bits - 1;
     const packed = new Uint8Array(blockCount(this.#shape) * blobBytes);
     this.#forEachBlock((index, start, stride, length) => {
@@ -236,7 +238,7 @@ export class PlainPanelQuantizer implements PanelQuantizer {
         const value = i < length ? this.#values[at]! : 0;
         const scaled = Math.fround(Math.fround(value * reciprocal) + zeroPoint);
         const code = Math.floor(Math.min(Math.max(scaled, 0), maxCode) + 0.5);
-        packed[index * blobBytes + Math.floor(i / perByte)]! |= code << ((i % perByte) * bits);
+        packed[index * blobBytes + Math.floor(i / perByte)]! |= code << ((i % perByte) * field);
       }
     });
     return packed;

@@ -4,7 +4,7 @@ import { makeNode } from '../../ir/build.ts';
 import type { Tensor } from '../../ir/types.ts';
 import { replaceLinear } from './linear-rewrite.ts';
 import type { LinearSite } from './linear-sites.ts';
-import type { NBitsMatrix } from './nbits-matrix.ts';
+import type { NBitsMatrix } from './nbits-store.ts';
 import { nodeLabel } from './patterns.ts';
 import type { Scope } from './scopes.ts';
 
@@ -46,7 +46,7 @@ export function replaceWithMatMulNBits(
     makeNode({
       opType: 'MatMulNBits',
       domain: 'com.microsoft',
-      name: site.scope.editor.freshName(`${nodeLabel(site.node)}_Q${matrix.bits}`),
+      name: site.scope.editor.freshName(`${nodeLabel(site.node)}_Q${matrix.codeBits}`),
       inputs: [activation, stored.packed, stored.scales, ...(stored.zeroPoints ? [stored.zeroPoints] : [])],
       outputs: [output],
       attributes: {

@@ -4,45 +4,26 @@
  */
 import { throwIfCancelled } from '../../base/cancel.ts';
 import { StudioError } from '../../base/errors/index.ts';
-import { float32ArrayToFloat16 } from '../../base/float16.ts';
 import { dtypeInfo } from '../../ir/dtype.ts';
 import { bytesOf, floatsOf, readTensorSlab } from '../../ir/tensor.ts';
-import type { Tensor, TensorData } from '../../ir/types.ts';
+import type { Tensor } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
 import { type PanelQuantizer, type QuantizedPanel, sharedPanelQuantizer } from './block-panel.ts';
-import type { NBitsScheme } from './nbits-parameters.ts';
-import { packZeroPoints, zeroPointRowBytes } from './pack-nbits.ts';
+import { type NBitsLayout, type NBitsMatrix, raisePackedCodes, storeNBitsMatrix } from './nbits-store.ts';
+import { fieldBits } from './weight-bits.ts';
 
-/** Weights in the form MatMulNBits takes (ContribOperators.md, onnxruntime 1.30). */
-export interface NBitsMatrix {
-  readonly K: number;
-  readonly N: number;
-  readonly bits: 2 | 4 | 8;
-  readonly blockSize: number;
-  /** uint8 [N, K/block, block * bits / 8]. */
-  readonly packed: Tensor;
-  /** [N, K/block], float32 or float16. */
-  readonly scales: Tensor;
-  /** uint8 [N, ceil(K/block * bits / 8)]; absent when every zero point is 2^(bits-1). */
-  readonly zeroPoints: Tensor | undefined;
-}
-
-export interface NBitsRequest extends NBitsScheme {
+export interface NBitsRequest extends NBitsLayout {
   readonly tensor: Tensor;
-  /** Base of the new tensors' names. */
-  readonly name: string;
-  readonly K: number;
-  readonly N: number;
+  /** How it is stored: columns is row-major [K, N], rows is row-major [N, K]. */
   readonly order: 'columns' | 'rows';
-  readonly blockSize: number;
   /** For tests. */
   readonly limits?: typeof defaultLimits;
 }
 
-/** Source bytes to have in memory at once, and bytes of codes to collect before they are handed on. */
 /** A panel this large is still in a core's second-level cache when it is read again. */
 const PANEL_BYTES = 256 << 10;
 const COLUMNS_AT_A_TIME = 512;
+/** Source bytes to have in memory at once, and bytes of codes to collect before they are handed on. */
 const defaultLimits = { readBytes: 8 << 20, collectBytes: 48 << 20 };
 
 /**
@@ -50,32 +31,9 @@ const defaultLimits = { readBytes: 8 << 20, collectBytes: 48 << 20 };
  *   overflows
  */
 export async function quantizeMatrix(ctx: StepContext, request: NBitsRequest): Promise<NBitsMatrix> {
-  const { K, N, bits, blockSize, symmetric, name } = request;
-  const blocksPerColumn = Math.ceil(K / blockSize);
-  const blobBytes = (blockSize * bits) / 8;
-  const job = new MatrixJob(ctx, request, blocksPerColumn, blobBytes);
-  const data: TensorData = await ctx.store.put(N * blocksPerColumn * blobBytes, job.codes());
-  const scaleData = request.scaleType === 'float16' ? float32ArrayToFloat16(job.scales) : job.scales;
-  const scales: Tensor = {
-    name: `${name}_scales`,
-    dtype: request.scaleType,
-    dims: [N, blocksPerColumn],
-    data: await ctx.store.put(scaleData.byteLength, [bytesOf(scaleData)]),
-  };
-  const zeroPoints = symmetric ? undefined : await storeZeroPoints(ctx, request, job.zeroPoints, blocksPerColumn);
-  const packed: Tensor = { name: `${name}_Q${bits}`, dtype: 'uint8', dims: [N, blocksPerColumn, blobBytes], data };
-  return { K, N, bits, blockSize, packed, scales, zeroPoints };
-}
-
-async function storeZeroPoints(
-  ctx: StepContext,
-  { name, N, bits }: NBitsRequest,
-  zeroPoints: Uint8Array,
-  blocksPerColumn: number,
-): Promise<Tensor> {
-  const packed = packZeroPoints(zeroPoints, N, blocksPerColumn, bits);
-  const data = await ctx.store.put(packed.byteLength, [packed]);
-  return { name: `${name}_zero_points`, dtype: 'uint8', dims: [N, zeroPointRowBytes(blocksPerColumn, bits)], data };
+  const job = new MatrixJob(ctx, request);
+  const { scales, zeroPoints } = job;
+  return storeNBitsMatrix(ctx, request, { packed: job.codes(), scales, zeroPoints });
 }
 
 /** Part of the source in memory: `rows` rows from block `firstBlock` on, of `columns` columns from `firstColumn` on. */
@@ -89,6 +47,8 @@ interface ColumnSlab {
 class MatrixJob {
   readonly scales: Float32Array;
   readonly zeroPoints: Uint8Array;
+  readonly blocksPerColumn: number;
+  readonly blobBytes: number;
   readonly #panel: PanelQuantizer = sharedPanelQuantizer();
   readonly #elementBytes: number;
   readonly #limits: typeof defaultLimits;
@@ -96,10 +56,11 @@ class MatrixJob {
   constructor(
     readonly ctx: StepContext,
     readonly request: NBitsRequest,
-    readonly blocksPerColumn: number,
-    readonly blobBytes: number,
   ) {
-    this.scales = new Float32Array(request.N * blocksPerColumn);
+    const { K, N, bits, blockSize } = request;
+    this.blocksPerColumn = Math.ceil(K / blockSize);
+    this.blobBytes = (blockSize * fieldBits(bits)) / 8;
+    this.scales = new Float32Array(N * this.blocksPerColumn);
     this.zeroPoints = new Uint8Array(request.symmetric ? 0 : this.scales.length);
     this.#limits = request.limits ?? defaultLimits;
     this.#elementBytes = dtypeInfo[request.tensor.dtype].bits / 8;
@@ -211,6 +172,7 @@ class MatrixJob {
         tensor: this.request.tensor.name,
         reason: 'has NaN or infinite elements, or a range too wide for any scale',
       });
+    if (this.request.symmetric) raisePackedCodes(panel.packed, this.request.bits);
     return panel;
   }
 

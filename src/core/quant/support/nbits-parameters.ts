@@ -4,17 +4,17 @@
  * the extra code; asymmetric s = (max - min) / (2^bits - 1) over a range that includes 0, z = round(-min / s).
  */
 import { float16BitsToFloat32, float32ToFloat16Bits } from '../../base/float16.ts';
-import type { KernelBits } from './wasm/block-kernels.ts';
+import type { WeightBits } from './weight-bits.ts';
 
 export interface NBitsScheme {
-  readonly bits: KernelBits;
+  readonly bits: WeightBits;
   readonly symmetric: boolean;
   /** The activations' type: MatMulNBits wants its scales in it. */
   readonly scaleType: 'float32' | 'float16';
 }
 
-/** The zero point that MatMulNBits assumes where none is given, and that symmetric quantization uses. */
-export function defaultZeroPoint(bits: KernelBits): number {
+/** The zero point that symmetric quantization uses: the middle of the codes. */
+export function defaultZeroPoint(bits: WeightBits): number {
   return 2 ** (bits - 1);
 }
 

@@ -2,10 +2,10 @@
  * Packing as com.microsoft.MatMulNBits wants it (ContribOperators.md, onnxruntime 1.30): low bits first, and each row
  * of zero points begins at a byte of its own, so that an odd number of blocks leaves padding bits.
  */
-import type { KernelBits } from './wasm/block-kernels.ts';
+import type { FieldBits } from './weight-bits.ts';
 
 /** Bytes of one row of packed zero points. */
-export function zeroPointRowBytes(blocksPerRow: number, bits: KernelBits): number {
+export function zeroPointRowBytes(blocksPerRow: number, bits: FieldBits): number {
   return Math.ceil((blocksPerRow * bits) / 8);
 }
 
@@ -17,7 +17,7 @@ export function packZeroPoints(
   zeroPoints: ArrayLike<number>,
   rows: number,
   blocksPerRow: number,
-  bits: KernelBits,
+  bits: FieldBits,
 ): Uint8Array<ArrayBuffer> {
   const rowBytes = zeroPointRowBytes(blocksPerRow, bits);
   const perByte = 8 / bits;
@@ -35,7 +35,7 @@ export function packZeroPoints(
 }
 
 /** Code `index` of a packed run. */
-export function codeAt(packed: Uint8Array, index: number, bits: KernelBits): number {
+export function codeAt(packed: Uint8Array, index: number, bits: FieldBits): number {
   const perByte = 8 / bits;
   return (packed[Math.floor(index / perByte)]! >> ((index % perByte) * bits)) & (2 ** bits - 1);
 }

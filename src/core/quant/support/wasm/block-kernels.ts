@@ -2,8 +2,10 @@
  * SIMD kernels of blockwise quantization. A panel is a piece of a weight matrix in one of two orders: `columns`, where
  * a block runs down a column of row-major [K, N] data (MatMul's weight as stored), and `rows`, where it runs along a
  * row (the weight of Gemm with transB). Codes are q = clip(floor(x * reciprocal + zeroPoint + 1/2), 0, maxCode), every
- * operation in float32, which is what onnxruntime's MLAS does; codes are packed low bits first.
+ * operation in float32, which is what onnxruntime's MLAS does; codes are packed low bits first,
+ * those of 3 bits in fields of 4.
  */
+import { fieldBits, type WeightBits, weightBits } from '../weight-bits.ts';
 import { type Code, countUp, type FunctionSource, get, i32, set, v128 } from './assembler.ts';
 
 const LARGEST_FINITE_BITS = 0x7f7fffff;
@@ -12,11 +14,8 @@ const JUST_BELOW_HALF = 0.49999997;
 /** 2^23: a float32 in [2^23, 2^24) has its integer value in the low mantissa bits. */
 const INTEGER_BIAS = 8388608;
 
-export const kernelBits = [2, 4, 8] as const;
-export type KernelBits = (typeof kernelBits)[number];
-
 /** Pushes the integer code of the float vector on the stack. */
-const codeOf = (value: Code, reciprocal: Code, zeroPoint: Code, bits: KernelBits): Code => {
+const codeOf = (value: Code, reciprocal: Code, zeroPoint: Code, bits: WeightBits): Code => {
   const maxCode = 2 ** bits - 1;
   const scaled = v128.fAdd(v128.fMul(value, reciprocal), zeroPoint);
   const clipped = v128.fPseudoMin(v128.fPseudoMax(scaled, v128.splatFloat(0)), v128.splatFloat(maxCode));
@@ -69,11 +68,12 @@ function rangesOfColumns(): FunctionSource {
  * quantizeColumns<bits>(source, rowBytes, wordsPerBlock, columnBytes, reciprocals, zeroPoints, packed, blobBytes):
  * codes of one block row, packed as [column][blob].
  */
-function quantizeColumns(bits: KernelBits): FunctionSource {
+function quantizeColumns(bits: WeightBits): FunctionSource {
   const [source, rowBytes, words, columnBytes, reciprocals, zeroPoints, packed, blobBytes] = [0, 1, 2, 3, 4, 5, 6, 7];
   const [column, word, at, out, lane] = [8, 9, 10, 11, 12];
   const [reciprocal, zeroPoint, codes] = [13, 14, 15];
-  const rowsPerWord = Array.from({ length: 32 / bits }, (_, index) => index);
+  const field = fieldBits(bits);
+  const rowsPerWord = Array.from({ length: 32 / field }, (_, index) => index);
   return {
     name: `quantizeColumns${bits}`,
     params: ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'],
@@ -93,7 +93,7 @@ function quantizeColumns(bits: KernelBits): FunctionSource {
         1,
         rowsPerWord.map((index) => {
           const code = codeOf(v128.load(get(at)), get(reciprocal), get(zeroPoint), bits);
-          const shifted = v128.iShiftLeft(code, i32.const(index * bits));
+          const shifted = v128.iShiftLeft(code, i32.const(index * field));
           return [
             set(codes, index === 0 ? code : v128.or(get(codes), shifted)),
             set(at, i32.add(get(at), get(rowBytes))),
@@ -154,10 +154,11 @@ function rangesOfRows(): FunctionSource {
 }
 
 /** quantizeRows<bits>(source, blocks, wordsPerBlock, reciprocals, zeroPoints, packed): consecutive blocks, blobs likewise. */
-function quantizeRows(bits: KernelBits): FunctionSource {
+function quantizeRows(bits: WeightBits): FunctionSource {
   const [source, blocks, words, reciprocals, zeroPoints, packed, index, word] = [0, 1, 2, 3, 4, 5, 6, 7];
   const [reciprocal, zeroPoint, codes] = [8, 9, 10];
-  const vectors = Array.from({ length: 8 / bits }, (_, vector) => vector);
+  const field = fieldBits(bits);
+  const vectors = Array.from({ length: 8 / field }, (_, vector) => vector);
   return {
     name: `quantizeRows${bits}`,
     params: ['i32', 'i32', 'i32', 'i32', 'i32', 'i32'],
@@ -177,10 +178,10 @@ function quantizeRows(bits: KernelBits): FunctionSource {
           const code = codeOf(v128.load(get(source), vector * 16), get(reciprocal), get(zeroPoint), bits);
           return set(
             codes,
-            vector === 0 ? code : v128.or(get(codes), v128.iShiftLeft(code, i32.const(vector * bits * 4))),
+            vector === 0 ? code : v128.or(get(codes), v128.iShiftLeft(code, i32.const(vector * field * 4))),
           );
         }),
-        set(codes, v128.iMul(get(codes), v128.ints([0, 1, 2, 3].map((lane) => 2 ** (lane * bits))))),
+        set(codes, v128.iMul(get(codes), v128.ints([0, 1, 2, 3].map((lane) => 2 ** (lane * field))))),
         set(codes, v128.or(get(codes), v128.shuffle32(get(codes), get(codes), [2, 3, 0, 1]))),
         v128.store32Lane(get(packed), v128.or(get(codes), v128.shuffle32(get(codes), get(codes), [1, 0, 3, 2])), 0),
         set(source, i32.add(get(source), i32.const(vectors.length * 16))),
@@ -197,7 +198,7 @@ function quantizeRows(bits: KernelBits): FunctionSource {
  * of nbits-parameters.ts for float32 scales, four blocks at a time; reciprocals and zero points take the place of the
  * ranges. Returns nonzero when a scale is not finite.
  */
-function roundToNearestParameters(bits: KernelBits, symmetric: boolean): FunctionSource {
+function roundToNearestParameters(bits: WeightBits, symmetric: boolean): FunctionSource {
   const [bytes, minAt, maxAt, scales, offset] = [0, 1, 2, 3, 4];
   const [low, high, scale, reciprocal, usable, largest] = [5, 6, 7, 8, 9, 10];
   const zero = v128.splatFloat(0);
@@ -250,8 +251,8 @@ const zeroScale = (scale: Code) => v128.iEqual(magnitudeBits(scale), v128.splatI
 export const blockKernelFunctions: readonly FunctionSource[] = [
   rangesOfColumns(),
   rangesOfRows(),
-  ...kernelBits.map(quantizeColumns),
-  ...kernelBits.map(quantizeRows),
-  ...kernelBits.map((bits) => roundToNearestParameters(bits, true)),
-  ...kernelBits.map((bits) => roundToNearestParameters(bits, false)),
+  ...weightBits.map(quantizeColumns),
+  ...weightBits.map(quantizeRows),
+  ...weightBits.map((bits) => roundToNearestParameters(bits, true)),
+  ...weightBits.map((bits) => roundToNearestParameters(bits, false)),
 ];

@@ -7,14 +7,14 @@ import {
   PlainPanelQuantizer,
 } from '../../../../../src/core/quant/support/block-panel.ts';
 import { codeAt, packZeroPoints } from '../../../../../src/core/quant/support/pack-nbits.ts';
-import type { KernelBits } from '../../../../../src/core/quant/support/wasm/block-kernels.ts';
+import type { WeightBits } from '../../../../../src/core/quant/support/weight-bits.ts';
 import { bytesOf, float32Of, loadVectors } from './vectors.ts';
 
 function quantizePanel(
   quantizer: PanelQuantizer,
   values: Float32Array,
   shape: PanelShape,
-  bits: KernelBits,
+  bits: WeightBits,
   symmetric: boolean,
 ) {
   quantizer.load(values, shape);
@@ -93,7 +93,7 @@ describe('SIMD kernels against the plain ones', () => {
     blockSize: fc.constantFrom(16, 32, 64, 128, 256),
     rows: fc.integer({ min: 1, max: 16 }),
     columns: fc.integer({ min: 1, max: 70 }),
-    bits: fc.constantFrom(2, 4, 8) as fc.Arbitrary<KernelBits>,
+    bits: fc.constantFrom(2, 3, 4, 8) as fc.Arbitrary<WeightBits>,
     symmetric: fc.boolean(),
     pool: fc.array(
       fc.float({ noNaN: true, noDefaultInfinity: true, min: Math.fround(-1e38), max: Math.fround(1e38) }),

@@ -153,3 +153,25 @@ export function product(
     }
   return out;
 }
+
+/** x [1, K] times one square weight after another, nodes named as told, weights w0, w1, ... (or all w0). */
+export function chainModel(
+  names: readonly string[],
+  K: number,
+  { shared = false, weightNames }: { shared?: boolean; weightNames?: readonly string[] } = {},
+): Model {
+  const weight = (i: number) => weightNames?.[i] ?? `w${shared ? 0 : i}`;
+  const value = (i: number) => (i === 0 ? 'x' : i === names.length ? 'y' : `h${i}`);
+  return makeModel({
+    graph: makeGraph({
+      nodes: names.map((name, i) =>
+        makeNode({ opType: 'MatMul', name, inputs: [value(i), weight(i)], outputs: [value(i + 1)] }),
+      ),
+      inputs: [valueInfo('x', 'float32', [1, K])],
+      outputs: [valueInfo('y', 'float32', [1, K])],
+      initializers: names
+        .map((_, i) => floatTensor(weight(i), [K, K], sampleValues(K * K, i + 1)))
+        .slice(0, shared ? 1 : names.length),
+    }),
+  });
+}
