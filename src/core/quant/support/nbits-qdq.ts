@@ -12,7 +12,7 @@ import type { Node, Tensor } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
 import { replaceLinear } from './linear-rewrite.ts';
 import type { LinearSite } from './linear-sites.ts';
-import type { NBitsMatrix } from './nbits-matrix.ts';
+import type { NBitsMatrix } from './nbits-store.ts';
 import { codeAt, zeroPointRowBytes } from './pack-nbits.ts';
 import { nodeLabel } from './patterns.ts';
 import type { Scope } from './scopes.ts';

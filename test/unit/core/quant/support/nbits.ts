@@ -1,6 +1,6 @@
 /** What a blockwise quantized weight stands for, by the definition of com.microsoft.MatMulNBits. */
 import { readTensorBytes, readTensorFloats } from '../../../../../src/core/ir/tensor.ts';
-import type { NBitsMatrix } from '../../../../../src/core/quant/support/nbits-matrix.ts';
+import type { NBitsMatrix } from '../../../../../src/core/quant/support/nbits-store.ts';
 import { codeAt } from '../../../../../src/core/quant/support/pack-nbits.ts';
 
 /** [K, N] in float64. */
