@@ -57,6 +57,33 @@ const rules = {
     'zod',
     'fflate',
   ],
+  // Measures models against each other, so it stands on quantizers and on the measures of agreement, and knows no study.
+  'src/core/precision': [
+    'src/core/base',
+    'src/core/ir',
+    'src/core/onnx',
+    'src/core/shape',
+    'src/core/analysis',
+    'src/core/step',
+    'src/core/calib',
+    'src/core/quant',
+    'src/core/eval',
+    'src/core/recipe',
+    'zod',
+  ],
+  // Tries recipes as a study does, so it stands on the study.
+  'src/core/search': [
+    'src/core/base',
+    'src/core/ir',
+    'src/core/analysis',
+    'src/core/step',
+    'src/core/eval',
+    'src/core/recipe',
+    'src/core/precision',
+    'src/core/study',
+    'src/core/report',
+    'zod',
+  ],
   'src/core/study': [
     'src/core/base',
     'src/core/ir',

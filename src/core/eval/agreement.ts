@@ -25,6 +25,27 @@ export interface AgreementTerms {
   readonly notFinite: number;
 }
 
+export const noTerms: AgreementTerms = {
+  dot: 0,
+  gotSquares: 0,
+  expectedSquares: 0,
+  errorSquares: 0,
+  maxAbs: 0,
+  notFinite: 0,
+};
+
+/** Of both together. */
+export function addTerms(a: AgreementTerms, b: AgreementTerms): AgreementTerms {
+  return {
+    dot: a.dot + b.dot,
+    gotSquares: a.gotSquares + b.gotSquares,
+    expectedSquares: a.expectedSquares + b.expectedSquares,
+    errorSquares: a.errorSquares + b.errorSquares,
+    maxAbs: Math.max(a.maxAbs, b.maxAbs),
+    notFinite: a.notFinite + b.notFinite,
+  };
+}
+
 /** Both of the same length. Equal infinities, and NaN against NaN, count as agreement and enter no sum. */
 export function agreementTerms(got: ArrayLike<number>, expected: ArrayLike<number>): AgreementTerms {
   let dot = 0;

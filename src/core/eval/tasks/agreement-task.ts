@@ -7,11 +7,13 @@ import { StudioError } from '../../base/errors/index.ts';
 import type { JobContext } from '../../base/progress.ts';
 import {
   type AgreementTerms,
+  addTerms,
   agreementTerms,
   classAgreement,
   classKind,
   classOutputs,
   cosineSimilarity,
+  noTerms,
   SQNR_LIMIT_DB,
   sqnrDecibels,
 } from '../agreement.ts';
@@ -124,15 +126,6 @@ async function evaluateAgreement(
   return sheet.evaluation(done.length);
 }
 
-const nothing: AgreementTerms = {
-  dot: 0,
-  gotSquares: 0,
-  expectedSquares: 0,
-  errorSquares: 0,
-  maxAbs: 0,
-  notFinite: 0,
-};
-
 /** A sample's cosine is the mean over its outputs, so that a small output weighs as much as a large one. */
 class AgreementSheet {
   readonly #classOutputs: ReadonlySet<string>;
@@ -147,7 +140,7 @@ class AgreementSheet {
 
   /** Outputs that the reference does not have, or that hold no numbers, are not compared. */
   add(got: Feeds, expected: Feeds): void {
-    let total = nothing;
+    let total = noTerms;
     let cosines = 0;
     let compared = 0;
     let sameTop = 0;
@@ -165,7 +158,7 @@ class AgreementSheet {
         });
       const x = numbersOf(output) ?? new Float32Array(y.length).fill(Number.NaN);
       const terms = agreementTerms(x, y);
-      total = sum(total, terms);
+      total = addTerms(total, terms);
       cosines += cosineSimilarity(terms);
       compared += 1;
       const kind = this.#classOutputs.has(name) ? classKind(name, reference) : 'none';
@@ -202,13 +195,13 @@ class AgreementSheet {
     const interval = bootstrapInterval(
       n,
       (draw) => {
-        let total = nothing;
-        for (const i of draw) total = sum(total, all[i]!);
+        let total = noTerms;
+        for (const i of draw) total = addTerms(total, all[i]!);
         return sqnrDecibels(total);
       },
       { resamples: 1000 },
     );
-    const value = sqnrDecibels(all.reduce(sum, nothing));
+    const value = sqnrDecibels(all.reduce(addTerms, noTerms));
     return {
       metric: definitions.sqnr.id,
       value,
@@ -216,15 +209,4 @@ class AgreementSheet {
       n,
     };
   }
-}
-
-function sum(a: AgreementTerms, b: AgreementTerms): AgreementTerms {
-  return {
-    dot: a.dot + b.dot,
-    gotSquares: a.gotSquares + b.gotSquares,
-    expectedSquares: a.expectedSquares + b.expectedSquares,
-    errorSquares: a.errorSquares + b.errorSquares,
-    maxAbs: Math.max(a.maxAbs, b.maxAbs),
-    notFinite: a.notFinite + b.notFinite,
-  };
 }

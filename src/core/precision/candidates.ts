@@ -1,0 +1,51 @@
+/** What a layer may be stored in, as the steps that do it: the real quantizers, so that what is measured is what is built. */
+import { parseRecipe } from '../recipe/parse.ts';
+import { stepRegistry } from '../recipe/registry.ts';
+import { type RecipeStep, recipeSchema } from '../recipe/schema.ts';
+import { type CandidateId, candidateIds } from './results.ts';
+
+export interface CandidateSettings {
+  /** Of 2 to 8 bits. */
+  readonly blockSize: number;
+  /** The step that stores weights in blocks; its `bits` and `blockSize` are set for each candidate. */
+  readonly weightStep: RecipeStep;
+}
+
+export const defaultCandidateSettings: CandidateSettings = {
+  blockSize: 32,
+  weightStep: { id: 'weight-only-rtn', params: {} },
+};
+
+/** Calibrated scales are for those who ask for them. */
+export const defaultCandidates: readonly CandidateId[] = candidateIds.filter(
+  (id) => id !== 'keep' && id !== 'int8-static',
+);
+
+const integerSteps: Partial<Record<CandidateId, string>> = {
+  int8: 'dynamic-int8',
+  'int8-static': 'static-int8',
+  'int8-weights': 'weight-int8',
+};
+
+/** Bits of a blockwise candidate; undefined for the others. */
+export function bitsOf(candidate: CandidateId): 2 | 3 | 4 | 8 | undefined {
+  return /^\d$/.test(candidate) ? (Number(candidate) as 2 | 3 | 4 | 8) : undefined;
+}
+
+/** @returns undefined where this version has no such step, or the step no such setting */
+export function candidateStep(candidate: CandidateId, settings: CandidateSettings): RecipeStep | undefined {
+  const bits = bitsOf(candidate);
+  const integer = integerSteps[candidate];
+  const { weightStep, blockSize } = settings;
+  const step: RecipeStep | undefined = bits
+    ? { id: weightStep.id, params: { ...weightStep.params, bits, blockSize } }
+    : integer === undefined
+      ? undefined
+      : { id: integer, params: {} };
+  return step && parseRecipe(recipeSchema.parse({ steps: [step] })).ok ? step : undefined;
+}
+
+/** Whether a candidate measures activations when it is built. */
+export function isCalibrated(step: RecipeStep): boolean {
+  return stepRegistry.get(step.id)?.needs.calibration === true;
+}
