@@ -16,6 +16,9 @@ serve<TransformContract>(
     card: async ({ id, dims }) => engine.card(id, dims),
     build: (request, job) => engine.build(request, job),
     save: ({ variant, fileName }, job) => engine.save(variant, fileName, job),
+    lens: ({ variant, task, maxSamples }, job) => engine.lens(variant, task, maxSamples, job),
+    sensitivity: (request, job) => engine.sensitivity(request, job),
+    sensitivitySoFar: async ({ id }) => engine.sensitivitySoFar(id),
     dispose: async ({ id }) => {
       engine.dispose(id);
       return null;

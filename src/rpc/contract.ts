@@ -4,6 +4,8 @@
  */
 import type { ModelCard } from '../core/analysis/card.ts';
 import type { Evaluation, Feeds } from '../core/eval/types.ts';
+import type { CandidateSettings } from '../core/precision/candidates.ts';
+import type { CandidateId, LensResult, SensitivityResult } from '../core/precision/results.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
 import type { OpenedSession, SessionOptions, TaskSource } from '../core/study/ports.ts';
 import type { MemoryReading, VariantFacts } from '../core/study/results.ts';
@@ -73,6 +75,32 @@ export interface VariantRequest {
   readonly calibration?: TaskSource;
 }
 
+export interface LensCall {
+  readonly variant: VariantRequest;
+  /** Whose calibration inputs are run. */
+  readonly task: TaskSource;
+  /** Only the first so many; default 8. */
+  readonly maxSamples?: number;
+}
+
+export interface SensitivityCall {
+  /** Of the model, as `open` gave it. */
+  readonly id: string;
+  /** SHA-256 of the source, or any other text that identifies it. */
+  readonly modelKey: string;
+  /** Whose calibration inputs are run, and what identifies them (`PreparedTask.key`). */
+  readonly task: TaskSource;
+  readonly taskKey: string;
+  /** Default: every one but calibrated INT8. Those that fit no layer are left out of the result. */
+  readonly candidates?: readonly CandidateId[];
+  /** How weights are stored in blocks: block size, and the step that does it. */
+  readonly settings?: Partial<CandidateSettings>;
+  /** Only the first so many; default 8. */
+  readonly maxSamples?: number;
+  /** A partial result from before, perhaps of another visit: what it has is not measured again, if its key is the same. */
+  readonly resume?: SensitivityResult;
+}
+
 export type TransformContract = {
   open: {
     request: {
@@ -98,6 +126,12 @@ export type TransformContract = {
     request: { readonly variant: VariantRequest; readonly fileName: string };
     response: BrowserModelHandle;
   };
+  /** How far each layer of a variant is from the original's. */
+  lens: { request: LensCall; response: LensResult };
+  /** What storing each layer in fewer bits does. Goes on from what an earlier call with the same settings has measured. */
+  sensitivity: { request: SensitivityCall; response: SensitivityResult };
+  /** What the last call of `sensitivity` has measured of a model so far, also while it runs and after it was cancelled. */
+  sensitivitySoFar: { request: { readonly id: string }; response: SensitivityResult | null };
   /** Forgets a model. */
   dispose: { request: { readonly id: string }; response: null };
 };

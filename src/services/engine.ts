@@ -1,6 +1,7 @@
 /** The model that is open, with the worker that builds its variants. The store knows it by its key only. */
 import type { ModelCard } from '../core/analysis/card.ts';
 import type { JobContext } from '../core/base/progress.ts';
+import type { LensResult, SensitivityResult } from '../core/precision/results.ts';
 import { needsCalibration } from '../core/recipe/needs.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
 import type { BuiltVariant, PreparedTask, StudyHost } from '../core/study/ports.ts';
@@ -10,7 +11,7 @@ import { identifyModel, type ModelIdentity } from './model-identity.ts';
 import { createResultCache } from './result-cache.ts';
 import { pageAssetBase } from './worker/asset-base.ts';
 import { createBrowserHost } from './worker/browser-host.ts';
-import { TransformSession } from './worker/transform-session.ts';
+import { type SensitivityOptions, TransformSession } from './worker/transform-session.ts';
 
 /** Bumped with the runtime: results of another version are measured anew. */
 export const ENGINE_KEY = `whittle ${__WHITTLE_VERSION__}, onnxruntime-web 1.30.0`;
@@ -89,4 +90,41 @@ export async function variantFiles(
   const source = identity.sha256 ? { sourceSha256: identity.sha256 } : {};
   const calibration = needsCalibration(recipe) ? { calibration: (await task(job)).source } : {};
   return session.save({ recipe, modelKey: identity.key, ...source, ...calibration }, fileName, job);
+}
+
+export interface LensQuestion {
+  readonly recipe: Recipe;
+  /** Whose calibration inputs are run. */
+  readonly task: HostRequest['task'];
+  /** Only the first so many; default 8. */
+  readonly maxSamples?: number;
+}
+
+/** How far each layer of a recipe's variant is from the original's, alone and in the whole run. */
+export async function layerErrors(
+  { session, identity }: OpenModel,
+  { recipe, task, maxSamples }: LensQuestion,
+  job: JobContext,
+): Promise<LensResult> {
+  const { source } = await task(job);
+  return session.lens({ recipe, modelKey: identity.key }, { task: source, ...(maxSamples && { maxSamples }) }, job);
+}
+
+export interface SensitivityQuestion
+  extends Pick<SensitivityOptions, 'candidates' | 'settings' | 'maxSamples' | 'resume'> {
+  readonly task: HostRequest['task'];
+}
+
+/**
+ * What storing each layer in fewer bits does to the model.
+ * @param onPartial about once a second; keep what it gives and hand it back as `resume`
+ */
+export async function layerSensitivity(
+  { session, identity }: OpenModel,
+  { task, ...options }: SensitivityQuestion,
+  job: JobContext,
+  onPartial?: (partial: SensitivityResult) => void,
+): Promise<SensitivityResult> {
+  const { source, key } = await task(job);
+  return session.sensitivity({ ...options, modelKey: identity.key, task: source, taskKey: key }, job, onPartial);
 }

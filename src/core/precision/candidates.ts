@@ -1,6 +1,5 @@
 /** What a layer may be stored in, as the steps that do it: the real quantizers, so that what is measured is what is built. */
 import { parseRecipe } from '../recipe/parse.ts';
-import { stepRegistry } from '../recipe/registry.ts';
 import { type RecipeStep, recipeSchema } from '../recipe/schema.ts';
 import { type CandidateId, candidateIds } from './results.ts';
 
@@ -43,9 +42,4 @@ export function candidateStep(candidate: CandidateId, settings: CandidateSetting
       ? undefined
       : { id: integer, params: {} };
   return step && parseRecipe(recipeSchema.parse({ steps: [step] })).ok ? step : undefined;
-}
-
-/** Whether a candidate measures activations when it is built. */
-export function isCalibrated(step: RecipeStep): boolean {
-  return stepRegistry.get(step.id)?.needs.calibration === true;
 }

@@ -10,8 +10,8 @@ const feedable: ReadonlySet<DType> = new Set(['float32', 'float16', 'int64', 'in
 export interface Cone {
   /** Values made outside that it reads: with these and the changed ones it can run alone. */
   readonly boundary: readonly string[];
-  /** False: the changed values do not reach the wanted ones. */
-  readonly reaches: boolean;
+  /** Wanted values that the changed ones have a part in. */
+  readonly reached: readonly string[];
 }
 
 /**
@@ -28,9 +28,11 @@ export function coneBehind(
   for (const node of graph.nodes)
     if (usedValuesOf(node).some((value) => dependent.has(value)))
       for (const output of node.outputs) if (output !== '') dependent.add(output);
-  if (![...wanted].some((value) => dependent.has(value))) return { boundary: [], reaches: false };
+  const reached = [...wanted].filter((value) => dependent.has(value));
   const made = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
-  const { nodes } = nodesBetween(graph.nodes, changed, wanted);
+  // What makes the changed values themselves is no part of it.
+  const behind = new Set(reached.filter((value) => !changed.has(value)));
+  const { nodes } = nodesBetween(graph.nodes, changed, behind);
   const boundary = new Set<string>();
   for (const node of nodes) {
     if (!node.outputs.some((output) => dependent.has(output))) continue;
@@ -40,5 +42,5 @@ export function coneBehind(
       if (maker.opType !== 'Constant' || !isDefaultDomain(maker.domain)) boundary.add(value);
     }
   }
-  return { boundary: [...boundary], reaches: true };
+  return { boundary: [...boundary], reached };
 }

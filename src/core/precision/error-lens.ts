@@ -6,6 +6,7 @@
 import { throwIfCancelled } from '../base/cancel.ts';
 import { StudioError } from '../base/errors/index.ts';
 import type { JobContext } from '../base/progress.ts';
+import { checkFeeds, firstOf } from '../calib/collect-activations.ts';
 import { type AgreementTerms, addTerms, agreementTerms, noTerms } from '../eval/agreement.ts';
 import { numbersOf } from '../eval/host-tensors.ts';
 import type { Feeds } from '../eval/types.ts';
@@ -38,14 +39,16 @@ const NAMES_SHOWN = 100;
 
 /**
  * Streams: one sample and one group of layers are in memory at a time.
- * @throws StudioError calib/too-few-samples, calib/missing-value, calib/model-too-large, job/cancelled, runtime/*
+ * @throws StudioError calib/too-few-samples, calib/missing-value, calib/model-too-large, task/shape-mismatch, job/cancelled,
+ *   runtime/*
  */
 export async function errorLens(request: LensRequest): Promise<LensResult> {
-  const { original, variant, source } = request;
-  const matched = matchValues(original, variant);
+  const { original, source } = request;
+  const matched = matchValues(original, request.variant);
+  const { variant } = matched;
   const sheet = new LensSheet();
   const outputs = comparableOutputs(original, variant, matched);
-  const sizes = valueSizes(original, await firstFeeds(source));
+  const sizes = valueSizes(original, await firstOf(source));
   const groups = groupLayers(matched.layers, sizes, request.budgetBytes ?? DEFAULT_BUDGET_BYTES);
   groups.push([]);
   let samples = 0;
@@ -79,11 +82,12 @@ interface Places {
 }
 
 async function openPlaces(
-  { original, variant, executor }: LensRequest,
+  { original, executor, job }: LensRequest,
   matched: MatchedValues,
   layers: readonly MatchedLayer[],
   outputs: readonly string[],
 ): Promise<Places> {
+  const { variant } = matched;
   const changed = layers.filter(({ changed: is }) => is).map(({ output }) => output);
   const given = matched.values;
   const needed = [...nodesBetween(variant.graph.nodes, given, new Set(changed)).read].filter((name) => given.has(name));
@@ -110,7 +114,7 @@ async function openPlaces(
   const opened: PartSession[] = [];
   try {
     for (const name of ['original', 'variant', 'alone'] as const)
-      if (name !== 'alone' || changed.length > 0) opened.push(await openPart(executor, requests[name]));
+      if (name !== 'alone' || changed.length > 0) opened.push(await openPart(executor, requests[name], job.signal));
   } catch (error) {
     for (const session of opened) await session.close();
     throw error;
@@ -131,7 +135,7 @@ interface SampleValues {
 }
 
 async function runSamples(
-  { source, job, maxSamples = DEFAULT_SAMPLES }: LensRequest,
+  { original: model, source, job, maxSamples = DEFAULT_SAMPLES }: LensRequest,
   places: Places,
   part: { readonly index: number; readonly of: number },
   take: (values: SampleValues) => void,
@@ -143,6 +147,7 @@ async function runSamples(
     await job.yield();
     const stage = `comparing layers (part ${part.index + 1} of ${part.of})`;
     job.onProgress({ stage, done: samples, total: null, unit: 'samples' });
+    checkFeeds(model, feeds);
     const original = await places.original.run(feeds);
     const alone = places.alone ? await places.alone.run(new Map([...feeds, ...original])) : new Map();
     take({ original, alone, variant: await places.variant.run(feeds) });
@@ -216,9 +221,4 @@ export function groupLayers<L extends { readonly output: string }>(
     }
   }
   return groups;
-}
-
-export async function firstFeeds(source: CalibrationSource): Promise<Feeds> {
-  for await (const feeds of source.feeds()) return feeds;
-  throw new StudioError('calib/too-few-samples', { tensor: 'the inputs', count: 0, needed: 1 });
 }

@@ -19,9 +19,7 @@ export interface LossRule {
 /** @param references outputs of the original, by sample */
 export function lossRule(references: readonly Feeds[], floatOutputs: readonly string[]): LossRule {
   const classes = classOutputs(references).filter((name) => floatOutputs.includes(name));
-  return classes.length > 0
-    ? { kind: 'kl', outputs: classes }
-    : { kind: 'relative-error', outputs: floatOutputs };
+  return classes.length > 0 ? { kind: 'kl', outputs: classes } : { kind: 'relative-error', outputs: floatOutputs };
 }
 
 /** Adds up over samples. */

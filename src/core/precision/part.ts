@@ -1,5 +1,6 @@
 /** Parts of a model: what lies between values that are given and values that are wanted, as a model of its own. */
 import { StudioError } from '../base/errors/index.ts';
+import { LARGEST_PROBE_BYTES } from '../calib/probe-model.ts';
 import { attrInt } from '../ir/attributes.ts';
 import { makeNode } from '../ir/build.ts';
 import { cloneNode } from '../ir/clone.ts';
@@ -8,9 +9,6 @@ import { tensorByteLength } from '../ir/tensor.ts';
 import type { Model, Node, ValueInfo } from '../ir/types.ts';
 import { localValues, usedValuesOf } from '../ir/walk.ts';
 import { modelToBytes } from '../onnx/write.ts';
-
-/** One protobuf file ends at 2 GiB, and a runtime holds the file and the weights at once. */
-const LIMIT_BYTES = 1_000_000_000;
 
 export interface PartRequest {
   readonly model: Model;
@@ -76,10 +74,15 @@ export async function modelPart(request: PartRequest): Promise<ModelPart> {
   }
   const initializers = new Map([...graph.initializers].filter(([name]) => read.has(name) && !given.has(name)));
   const bytes = [...initializers.values()].reduce((sum, tensor) => sum + tensorByteLength(tensor), 0);
-  if (bytes > LIMIT_BYTES) throw new StudioError('calib/model-too-large', { bytes, limit: LIMIT_BYTES });
+  if (bytes > LARGEST_PROBE_BYTES)
+    throw new StudioError('calib/model-too-large', { bytes, limit: LARGEST_PROBE_BYTES });
   const part: Model = {
     ...model,
+    // Before version 4 every initializer had to be an input as well.
+    irVersion: Math.max(4, model.irVersion),
+    docString: '',
     metadataProps: new Map(),
+    trainingInfo: [],
     graph: {
       ...graph,
       nodes: [...casts, ...kept, ...tail],

@@ -7,8 +7,11 @@ import type { Model } from '../../core/ir/types.ts';
 import { validateModel } from '../../core/ir/validate.ts';
 import { expandHalfWeights } from '../../core/onnx/half-weights.ts';
 import { readModel } from '../../core/onnx/read.ts';
+import type { CandidateSettings } from '../../core/precision/candidates.ts';
+import { lensOfRecipe, sensitivityOfModel } from '../../core/precision/of-recipe.ts';
+import type { CandidateId, LensResult, SensitivityResult } from '../../core/precision/results.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
-import type { Executor, TensorStore } from '../../core/step/define.ts';
+import type { CalibrationSource, Executor, TensorStore } from '../../core/step/define.ts';
 import { calibrationOf } from '../../core/study/calibration.ts';
 import type { ModelFiles } from '../../core/study/ports.ts';
 import type { VariantFacts } from '../../core/study/results.ts';
@@ -42,9 +45,22 @@ export interface VariantRequest {
   readonly calibration?: TaskSource;
 }
 
+export interface SensitivityQuestion {
+  readonly id: string;
+  readonly modelKey: string;
+  readonly task: TaskSource;
+  readonly taskKey: string;
+  readonly candidates?: readonly CandidateId[];
+  readonly settings?: Partial<CandidateSettings>;
+  readonly maxSamples?: number;
+  readonly resume?: SensitivityResult;
+}
+
 interface OpenModel {
   readonly model: Model;
   readonly store: TensorStore;
+  /** What was measured of it, perhaps in part. */
+  sensitivity: SensitivityResult | null;
 }
 
 export class TransformEngine {
@@ -78,7 +94,7 @@ export class TransformEngine {
     await expandHalfWeights(model);
     const card = describeModel(model);
     const id = `model-${this.#nextId++}`;
-    this.#models.set(id, { model, store: createScratchStore(scratchFolder) });
+    this.#models.set(id, { model, store: createScratchStore(scratchFolder), sensitivity: null });
     return { id, card };
   }
 
@@ -99,10 +115,40 @@ export class TransformEngine {
     return toBlobs(await saveFiles(model, fileName));
   }
 
+  /** @param task whose calibration inputs are run */
+  lens(
+    { id, recipe }: VariantRequest,
+    task: TaskSource,
+    maxSamples: number | undefined,
+    job: JobContext,
+  ): Promise<LensResult> {
+    const { model, store } = this.#opened(id);
+    const source = calibrationFrom(task);
+    return lensOfRecipe({ model, recipe, store, source, executor: this.#executor, maxSamples, job });
+  }
+
+  /** Goes on from what an earlier call with the same settings has measured. */
+  async sensitivity(question: SensitivityQuestion, job: JobContext): Promise<SensitivityResult> {
+    const { id, task, taskKey: inputsKey, resume, ...rest } = question;
+    const opened = this.#opened(id);
+    const { model, store } = opened;
+    const before = resume ?? opened.sensitivity ?? undefined;
+    const source = calibrationFrom(task);
+    const onPartial = (partial: SensitivityResult) => {
+      opened.sensitivity = partial;
+    };
+    const executor = this.#executor;
+    return sensitivityOfModel({ ...rest, model, store, executor, source, inputsKey, resume: before, onPartial, job });
+  }
+
+  sensitivitySoFar(id: string): SensitivityResult | null {
+    return this.#opened(id).sensitivity;
+  }
+
   #variant({ id, calibration: task, ...request }: VariantRequest, job: JobContext): Promise<Variant> {
     const { model, store } = this.#opened(id);
     const now = () => performance.now();
-    const calibration = task && calibrationOf(task, fetchedFiles(task.kind === 'sample-task' ? task.assetBase : ''));
+    const calibration = task && calibrationFrom(task);
     return buildVariant({ ...request, model, job, store, executor: this.#executor, calibration, now });
   }
 
@@ -115,6 +161,10 @@ export class TransformEngine {
     if (!opened) throw new StudioError('internal/unexpected', { message: `no model ${id} is open` });
     return opened;
   }
+}
+
+function calibrationFrom(task: TaskSource): CalibrationSource {
+  return calibrationOf(task, fetchedFiles(task.kind === 'sample-task' ? task.assetBase : ''));
 }
 
 /** "./weights.bin" and "weights.bin" are the same file. */

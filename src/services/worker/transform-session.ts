@@ -5,11 +5,21 @@
  */
 import type { ModelCard } from '../../core/analysis/card.ts';
 import type { JobContext } from '../../core/base/progress.ts';
+import type { LensResult, SensitivityResult } from '../../core/precision/results.ts';
 import type { WorkerClient } from '../../rpc/client.ts';
-import type { BrowserModelHandle, ModelBlobs, TransformContract, VariantRequest } from '../../rpc/contract.ts';
+import type {
+  BrowserModelHandle,
+  LensCall,
+  ModelBlobs,
+  SensitivityCall,
+  TransformContract,
+  VariantRequest,
+} from '../../rpc/contract.ts';
 import { claimScratchFolder, type ScratchFolder } from './scratch-folder.ts';
 import { spawnTransform } from './spawn-transform.ts';
 
+export type LensOptions = Omit<LensCall, 'variant'>;
+export type SensitivityOptions = Omit<SensitivityCall, 'id'>;
 export type SessionVariant = Omit<VariantRequest, 'id'>;
 export type BuiltInWorker = TransformContract['build']['response'];
 
@@ -18,6 +28,8 @@ interface Place {
   readonly id: string;
   readonly card: ModelCard;
 }
+
+const PARTIAL_INTERVAL_MS = 1000;
 
 export class TransformSession {
   readonly #files: ModelBlobs;
@@ -67,6 +79,48 @@ export class TransformSession {
   async save(variant: SessionVariant, fileName: string, job: JobContext): Promise<BrowserModelHandle> {
     const { client, id } = await this.#current(job);
     return client.call('save', { variant: { ...variant, id }, fileName }, job);
+  }
+
+  /**
+   * How far each layer of a variant is from the original's.
+   * @throws StudioError recipe/*, pass/*, calib/*, task/*, job/cancelled, worker/crashed
+   */
+  async lens(variant: SessionVariant, { task, maxSamples }: LensOptions, job: JobContext): Promise<LensResult> {
+    const { client, id } = await this.#current(job);
+    return client.call('lens', { variant: { ...variant, id }, task, ...(maxSamples && { maxSamples }) }, job);
+  }
+
+  /**
+   * What storing each layer in fewer bits does to the model; goes on from `resume`, or from what the last call has
+   * measured.
+   * @param onPartial gets what is known so far, about once a second and when the call ends in an error or a cancel
+   * @throws StudioError pass/*, calib/*, task/*, job/cancelled, worker/crashed
+   */
+  async sensitivity(
+    options: SensitivityOptions,
+    job: JobContext,
+    onPartial?: (partial: SensitivityResult) => void,
+  ): Promise<SensitivityResult> {
+    const { client, id } = await this.#current(job);
+    let askedAt = Number.NEGATIVE_INFINITY;
+    const ask = async () => {
+      const partial = await client.call('sensitivitySoFar', { id });
+      if (partial) onPartial?.(partial);
+    };
+    const onProgress: JobContext['onProgress'] = (progress) => {
+      job.onProgress(progress);
+      const now = performance.now();
+      if (!onPartial || now - askedAt < PARTIAL_INTERVAL_MS) return;
+      askedAt = now;
+      ask().catch(() => {});
+    };
+    try {
+      return await client.call('sensitivity', { ...options, id }, { ...job, onProgress });
+    } catch (error) {
+      // A worker that is gone knows nothing any more; then what was told before is what there is.
+      if (onPartial) await ask().catch(() => {});
+      throw error;
+    }
   }
 
   /** Ends the worker and deletes scratch files: large variants can then no longer be read. */

@@ -108,6 +108,21 @@ describe('error lens', () => {
     }
   });
 
+  it('compares values as their readers see them, where a quantizer has dropped a Relu that clipping makes up for', async () => {
+    const original = convolutionModel();
+    const source = sourceOf(feeds('image', [2, 3, 12, 12]));
+    const variant = await variantOf(original, [{ id: 'static-int8' }], source);
+    expect(variant.graph.nodes.map(({ opType }) => opType)).not.toContain('Relu');
+    const result = await lens(original, variant, { source });
+    expect(result.layers.map(({ name, output }) => `${name} ${output}`)).toEqual(['conv g', 'pool p', 'fc logits']);
+    expect(result.unmatched.count).toBe(0);
+    for (const { name, local, accumulated } of result.layers)
+      for (const { sqnrDb } of [local, accumulated]) {
+        expect(sqnrDb, name).toBeGreaterThan(25);
+        expect(sqnrDb, name).toBeLessThan(60);
+      }
+  });
+
   it('counts layers that the variant no longer has', async () => {
     const original = residualModel();
     const renamed = cloneModel(original);
@@ -125,7 +140,7 @@ describe('error lens', () => {
       code: 'calib/too-few-samples',
     });
     await expect(lens(original, variant, { source: sourceOf(new Map()) })).rejects.toMatchObject({
-      code: 'calib/missing-value',
+      code: 'task/shape-mismatch',
     });
     const controller = new AbortController();
     const job = { ...quietJob, signal: controller.signal, onProgress: () => controller.abort() };

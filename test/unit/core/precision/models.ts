@@ -94,7 +94,11 @@ export const sourceOf = (...all: ReadonlyMap<string, HostTensor>[]): Calibration
 
 export const threeSamples = sourceOf(feeds('one', [4, 64]), feeds('two', [7, 64]), feeds('three', [1, 64]));
 
-export async function variantOf(model: Model, steps: readonly { id: string; params?: object }[]): Promise<Model> {
+export async function variantOf(
+  model: Model,
+  steps: readonly { id: string; params?: object }[],
+  calibration?: CalibrationSource,
+): Promise<Model> {
   const recipe = recipeSchema.parse({ steps });
-  return (await applyRecipe({ model, recipe, job: quietJob, store: memoryStore, executor })).model;
+  return (await applyRecipe({ model, recipe, job: quietJob, store: memoryStore, executor, calibration })).model;
 }
