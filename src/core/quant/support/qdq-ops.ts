@@ -11,40 +11,81 @@ import { isDefaultDomain } from '../../ir/walk.ts';
  */
 export type QdqRole = 'core' | 'joining' | 'moving';
 
-export const qdqRoles: Readonly<Record<string, QdqRole>> = {
-  Conv: 'core',
-  MatMul: 'core',
-  Gemm: 'core',
-  Add: 'joining',
-  Mul: 'joining',
-  Concat: 'joining',
-  AveragePool: 'joining',
-  GlobalAveragePool: 'joining',
-  LeakyRelu: 'joining',
-  Sigmoid: 'joining',
-  MaxPool: 'moving',
-  Resize: 'moving',
-  Reshape: 'moving',
-  Flatten: 'moving',
-  Squeeze: 'moving',
-  Unsqueeze: 'moving',
-  Transpose: 'moving',
+/**
+ * What onnxruntime's optimizer does with the operator between DequantizeLinear and QuantizeLinear (found by reading
+ * back its optimized models; test/unit/core/quant/support/qdq-fusion.test.ts): integer: a kernel on 8-bit codes;
+ * any-width: the operator itself on the codes, 16 bits too; none: it computes in floating point between the pairs.
+ */
+export type QdqKernel = 'integer' | 'any-width' | 'none';
+
+interface QdqOp {
+  readonly role: QdqRole;
+  readonly kernel: QdqKernel;
+}
+
+const op = (role: QdqRole, kernel: QdqKernel): QdqOp => ({ role, kernel });
+
+/**
+ * Without a kernel or a way for codes to pass, in onnxruntime 1.30: Pad, Min, Max, Sub, Div, Pow, Sum, Mean, ReduceMean,
+ * ReduceSum, Relu and Clip of their own, PRelu, Tanh, HardSigmoid, Gelu, SpaceToDepth, GatherND, TopK, GlobalMaxPool,
+ * LayerNormalization, InstanceNormalization. They are left in floating point.
+ */
+export const qdqOps: Readonly<Record<string, QdqOp>> = {
+  Conv: op('core', 'integer'),
+  MatMul: op('core', 'integer'),
+  Gemm: op('core', 'integer'),
+  Add: op('joining', 'integer'),
+  Mul: op('joining', 'integer'),
+  Concat: op('joining', 'integer'),
+  Where: op('joining', 'integer'),
+  AveragePool: op('joining', 'integer'),
+  GlobalAveragePool: op('joining', 'integer'),
+  LeakyRelu: op('joining', 'integer'),
+  Sigmoid: op('joining', 'integer'),
+  Softmax: op('joining', 'integer'),
+  MaxPool: op('moving', 'integer'),
+  Resize: op('moving', 'integer'),
+  ReduceMax: op('moving', 'integer'),
+  DepthToSpace: op('moving', 'integer'),
+  Reshape: op('moving', 'any-width'),
+  Flatten: op('moving', 'any-width'),
+  Squeeze: op('moving', 'any-width'),
+  Unsqueeze: op('moving', 'any-width'),
+  Transpose: op('moving', 'any-width'),
+  Slice: op('moving', 'any-width'),
+  Split: op('moving', 'any-width'),
+  Gather: op('moving', 'any-width'),
+  GatherElements: op('moving', 'any-width'),
+  Expand: op('moving', 'any-width'),
+  Tile: op('moving', 'any-width'),
+  ConvTranspose: op('core', 'none'),
 };
 
-export const quantizableOps: readonly string[] = Object.keys(qdqRoles);
+export const quantizableOps: readonly string[] = Object.keys(qdqOps);
+/** ConvTranspose has its weights in 8 bits and computes in floating point: for export to runtimes that have a kernel. */
+export const defaultQuantizableOps: readonly string[] = quantizableOps.filter(
+  (name) => qdqOps[name]!.kernel !== 'none',
+);
 
-/** Inputs that carry data: the others are weights, shapes, axes and the like. */
+/** Inputs that carry data: the others are weights, shapes, axes, conditions and the like. */
 export function dataInputs(node: Node): readonly number[] {
   switch (node.opType) {
     case 'Add':
     case 'Mul':
     case 'MatMul':
       return [0, 1];
+    case 'Where':
+      return [1, 2];
     case 'Concat':
       return node.inputs.map((_, index) => index);
     default:
       return [0];
   }
+}
+
+/** All parts of a Split carry codes; of other nodes the first output does. */
+export function dataOutputs(node: Node): readonly string[] {
+  return node.opType === 'Split' ? node.outputs.filter((output) => output !== '') : [node.outputs[0]!];
 }
 
 export interface FormQuestion {
@@ -63,6 +104,7 @@ export function whyNot(question: FormQuestion): string | undefined {
   if (data.every((value) => editor.constantOf(value) !== undefined)) return 'all its inputs are constants';
   switch (node.opType) {
     case 'Conv':
+    case 'ConvTranspose':
       return weightProblem(editor, node.inputs[1]) ?? biasProblem(editor, node);
     case 'Gemm':
       if (intAttr(node, 'transA', 0) !== 0) return 'its input is transposed';
@@ -96,9 +138,11 @@ function biasProblem(editor: GraphEditor, node: Node): string | undefined {
   const bias = editor.constantOf(value);
   const weight = editor.constantOf(node.inputs[1] ?? '');
   if (bias?.dtype !== 'float32' || !weight) return 'its bias is not a float32 constant';
-  return elementCount(bias.dims) === weight.dims[channelAxisOf(node, weight)!]
-    ? undefined
-    : 'its bias is not one number a channel';
+  const channels =
+    node.opType === 'ConvTranspose'
+      ? weight.dims[1]! * intAttr(node, 'group', 1)
+      : weight.dims[channelAxisOf(node, weight)!];
+  return elementCount(bias.dims) === channels ? undefined : 'its bias is not one number a channel';
 }
 
 /** Axis of a core node's weight along which its output channels lie; undefined where only one scale is possible. */
@@ -106,6 +150,9 @@ export function channelAxisOf(node: Node, { dims }: Tensor): number | undefined 
   switch (node.opType) {
     case 'Conv':
       return 0;
+    case 'ConvTranspose':
+      // With groups each index of this axis stands for a channel of every group.
+      return intAttr(node, 'group', 1) === 1 ? 1 : undefined;
     case 'Gemm':
       return intAttr(node, 'transB', 0) === 0 ? 1 : 0;
     default:

@@ -5,7 +5,7 @@
 import type { GraphEditor } from '../../ir/editor.ts';
 import type { Node } from '../../ir/types.ts';
 import { isDefaultDomain } from '../../ir/walk.ts';
-import { dataInputs, isClipping, type QdqRole, qdqRoles, whyNot } from './qdq-ops.ts';
+import { dataInputs, dataOutputs, isClipping, type QdqRole, qdqOps, whyNot } from './qdq-ops.ts';
 
 export interface PlanRequest {
   readonly editor: GraphEditor;
@@ -22,9 +22,10 @@ export interface PlanRequest {
 export interface PlannedNode {
   readonly node: Node;
   readonly role: QdqRole;
-  /** Relu or Clip after it that goes; `output` is then its output. */
+  /** Relu or Clip after it that goes; `outputs` is then its output. */
   readonly clipping: Node | undefined;
-  readonly output: string;
+  /** Values that get codes; none where the node answers in float32. Several only of moving nodes. */
+  readonly outputs: readonly string[];
 }
 
 export interface QdqPlan {
@@ -41,22 +42,22 @@ export function planQdq(request: PlanRequest): QdqPlan {
   const planned = new Map<Node, PlannedNode>();
   const skipped: { node: Node; reason: string }[] = [];
   for (const node of nodes) {
-    const role = isDefaultDomain(node.domain) ? qdqRoles[node.opType] : undefined;
+    const role = isDefaultDomain(node.domain) ? qdqOps[node.opType]?.role : undefined;
     if (!role || !request.isChosen(node)) continue;
     const reason = whyNot({ node, editor, isFloat32: request.isFloat32, computedProducts: request.computedProducts });
     if (reason === undefined) planned.set(node, withClipping(node, role, request));
     else if (role === 'core') skipped.push({ node, reason });
   }
-  const makers = new Map([...planned.values()].map((entry) => [entry.output, entry]));
+  const makers = new Map([...planned.values()].flatMap((entry) => entry.outputs.map((output) => [output, entry])));
   dropLonely(request, planned, makers);
   return { planned, ...valuesOf(request, planned, makers), skipped };
 }
 
 function withClipping(node: Node, role: QdqRole, { editor, foldClipping }: PlanRequest): PlannedNode {
-  const output = node.outputs[0]!;
-  const reader = foldClipping && role !== 'moving' ? editor.singleConsumer(output) : undefined;
-  const clipping = reader && reader.inputs[0] === output && isClipping(reader, editor) ? reader : undefined;
-  return { node, role, clipping, output: clipping ? clipping.outputs[0]! : output };
+  const outputs = dataOutputs(node);
+  const reader = foldClipping && role !== 'moving' ? editor.singleConsumer(outputs[0]!) : undefined;
+  const clipping = reader && reader.inputs[0] === outputs[0] && isClipping(reader, editor) ? reader : undefined;
+  return { node, role, clipping, outputs: clipping ? [clipping.outputs[0]!] : outputs };
 }
 
 /** Joining and moving nodes need a quantized node before and after them; taking one out may leave others alone. */
@@ -80,7 +81,8 @@ function dropLonely({ editor }: PlanRequest, planned: Map<Node, PlannedNode>, ma
   const backwards = forwards.toReversed();
   for (let changed = true; changed; ) {
     changed = drop(forwards, hasMaker);
-    changed = drop(backwards, ({ output }) => isReadQuantized(editor, planned, output)) || changed;
+    changed =
+      drop(backwards, ({ outputs }) => outputs.some((output) => isReadQuantized(editor, planned, output))) || changed;
   }
 }
 
@@ -101,19 +103,20 @@ function valuesOf(
   const values = new Map<string, PlannedNode | undefined>();
   const sameAs = new Map<string, string>();
   for (const [node, entry] of planned) {
-    if (floatOutputs.has(node.opType) && !isReadQuantized(editor, planned, entry.output))
-      planned.set(node, { ...entry, clipping: undefined, output: '' });
+    if (floatOutputs.has(node.opType) && !isReadQuantized(editor, planned, entry.outputs[0]!))
+      planned.set(node, { ...entry, clipping: undefined, outputs: [] });
   }
-  for (const { node, role, output } of planned.values()) {
+  for (const { node, role, outputs } of planned.values()) {
     for (const index of dataInputs(node)) {
       const value = node.inputs[index]!;
       if (editor.constantOf(value)) continue;
       const maker = makers.get(value);
       values.set(value, maker && planned.has(maker.node) ? planned.get(maker.node) : undefined);
     }
-    if (output === '') continue;
-    values.set(output, planned.get(node));
-    if (role === 'moving') sameAs.set(output, sameAs.get(node.inputs[0]!) ?? node.inputs[0]!);
+    for (const output of outputs) {
+      values.set(output, planned.get(node));
+      if (role === 'moving') sameAs.set(output, sameAs.get(node.inputs[0]!) ?? node.inputs[0]!);
+    }
   }
   return { values, sameAs };
 }

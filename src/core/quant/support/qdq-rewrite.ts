@@ -18,11 +18,18 @@ import { channelAxisOf, dataInputs } from './qdq-ops.ts';
 import type { PlannedNode, QdqPlan } from './qdq-plan.ts';
 import { quantizeBias, quantizeWeight } from './qdq-weights.ts';
 
+export type ActivationType = 'int8' | 'uint8' | 'int16' | 'uint16';
+
 export interface QdqSettings {
   readonly perChannel: boolean;
   readonly reduceRange: boolean;
-  readonly activation: AffineScheme & { readonly type: 'int8' | 'uint8' };
+  readonly weightType: 'int8' | 'uint8';
+  readonly activation: AffineScheme & { readonly type: ActivationType };
+  /** Of QuantizeLinear and DequantizeLinear of activations: ai.onnx has them for 16 bits from opset 21 only. */
+  readonly activationDomain: '' | 'com.microsoft';
 }
+
+const codesOfType = { int8: Int8Array, uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array } as const;
 
 interface Codes {
   readonly scale: string;
@@ -60,8 +67,10 @@ export class QdqRewriter {
     }
     for (const { node, clipping } of planned.values()) if (clipping) this.#fold(node, clipping);
     for (const [value, maker] of values) this.#insertPair(value, maker);
-    for (const { node } of planned.values())
-      this.ctx.ledger.record('quantized to 8 bits', [nodeLabel(node)], [nodeLabel(node)]);
+    const bits = this.settings.activation.type.endsWith('16')
+      ? 'quantized, activations to 16 bits'
+      : 'quantized to 8 bits';
+    for (const { node } of planned.values()) this.ctx.ledger.record(bits, [nodeLabel(node)], [nodeLabel(node)]);
   }
 
   #codesOf(value: string): Codes {
@@ -101,15 +110,17 @@ export class QdqRewriter {
     const dequantize = makeNode({
       opType: 'DequantizeLinear',
       name: editor.freshName(`${value}_DequantizeLinear`),
+      domain: this.settings.activationDomain,
       inputs: [codes, scale, zeroPoint],
       outputs: [output],
     });
     let source = value;
     if (maker) {
+      const position = maker.node.outputs.indexOf(value);
       editor.addNode(dequantize, { after: maker.node });
       // A graph output keeps its name, so what the node makes may get another.
       editor.replaceUses(value, output);
-      source = maker.node.outputs[0]!;
+      source = maker.node.outputs[position]!;
     } else {
       const readers = editor.consumersOf(value).filter((reader) => this.plan.planned.has(reader));
       editor.addNode(dequantize, readers[0] ? { before: readers[0] } : {});
@@ -124,6 +135,7 @@ export class QdqRewriter {
     const quantize = makeNode({
       opType: 'QuantizeLinear',
       name: editor.freshName(`${value}_QuantizeLinear`),
+      domain: this.settings.activationDomain,
       inputs: [source, scale, zeroPoint],
       outputs: [codes],
     });
@@ -150,12 +162,17 @@ export class QdqRewriter {
     const { min, max } = rangeOf(values);
     const scheme = this.settings.activation;
     const { scale, zeroPoint, parameters } = this.#parameters(value, affineParameters(min, max, scheme));
-    const codes = scheme.type === 'int8' ? new Int8Array(values.length) : new Uint8Array(values.length);
+    const codes = new codesOfType[scheme.type](values.length);
     quantizeAffine(values, codes, parameters, codeRange(scheme));
     const stored = this.editor.addInitializer(
       tensorFromBytes(`${value}_quantized`, scheme.type, tensor.dims, bytesOf(codes)),
     );
-    const output = this.#dequantizeConstant(value, [stored, scale, zeroPoint], undefined);
+    const output = this.#dequantizeConstant(
+      value,
+      [stored, scale, zeroPoint],
+      undefined,
+      this.settings.activationDomain,
+    );
     this.#constants.set(value, output);
     return output;
   }
@@ -178,8 +195,8 @@ export class QdqRewriter {
     axis: number | undefined,
     bias: { readonly values: Float32Array; readonly inputScale: number } | undefined,
   ): Promise<{ readonly value: string; readonly scales: Float32Array }> {
-    const { reduceRange } = this.settings;
-    const { codes, scales } = await quantizeWeight({ tensor, axis, reduceRange, bias });
+    const { reduceRange, weightType: type } = this.settings;
+    const { codes, scales, zeroPoint } = await quantizeWeight({ tensor, axis, reduceRange, type, bias });
     // Nodes share the codes of a weight they share, unless a bias asks for other scales.
     const key = `${name}/${axis ?? ''}/${scales.join()}`;
     const known = this.#weights.get(key);
@@ -188,9 +205,11 @@ export class QdqRewriter {
     const dims = axis === undefined ? [] : [scales.length];
     const data = await this.ctx.store.put(codes.byteLength, [codes]);
     const inputs = [
-      editor.addInitializer({ name: `${name}_quantized`, dtype: 'int8', dims: tensor.dims, data }),
+      editor.addInitializer({ name: `${name}_quantized`, dtype: type, dims: tensor.dims, data }),
       editor.addInitializer(tensorFromNumbers(`${name}_scale`, 'float32', dims, scales)),
-      editor.addInitializer(tensorFromNumbers(`${name}_zero_point`, 'int8', dims, new Int8Array(scales.length))),
+      editor.addInitializer(
+        tensorFromNumbers(`${name}_zero_point`, type, dims, new Uint8Array(scales.length).fill(zeroPoint)),
+      ),
     ];
     const stored = { value: this.#dequantizeConstant(name, inputs, axis), scales };
     this.#weights.set(key, stored);
@@ -214,13 +233,14 @@ export class QdqRewriter {
     );
   }
 
-  #dequantizeConstant(name: string, inputs: readonly string[], axis: number | undefined): string {
+  #dequantizeConstant(name: string, inputs: readonly string[], axis: number | undefined, domain = ''): string {
     const { editor } = this;
     const output = editor.freshName(`${name}_dequantized`);
     editor.addNode(
       makeNode({
         opType: 'DequantizeLinear',
         name: editor.freshName(`${name}_DequantizeLinear`),
+        domain,
         inputs,
         outputs: [output],
         ...(axis === undefined ? {} : { attributes: { axis: attrInt(axis) } }),

@@ -1,4 +1,4 @@
-/** Weights and biases of QDQ nodes: int8 codes with symmetric scales, int32 codes with the scale of the product. */
+/** Weights and biases of QDQ nodes: 8-bit codes with symmetric scales, int32 codes with the scale of the product. */
 import { StudioError } from '../../base/errors/index.ts';
 import { bytesOf, elementCount, readTensorFloats } from '../../ir/tensor.ts';
 import type { Tensor } from '../../ir/types.ts';
@@ -10,6 +10,8 @@ export interface QuantizedWeight {
   readonly codes: Uint8Array;
   /** One a channel, or a single one. */
   readonly scales: Float32Array;
+  /** The same for every channel: onnxruntime's QLinearConv wants it so. */
+  readonly zeroPoint: number;
 }
 
 export interface WeightRequest {
@@ -17,12 +19,20 @@ export interface WeightRequest {
   /** undefined: one scale for the whole weight. */
   readonly axis: number | undefined;
   readonly reduceRange: boolean;
+  /** uint8 codes are int8 codes moved up by 128. */
+  readonly type?: 'int8' | 'uint8';
   /** Of the node that reads it: scales are kept so large that every bias fits into 32 bits. */
   readonly bias?: { readonly values: Float32Array; readonly inputScale: number } | undefined;
 }
 
 /** @throws StudioError pass/bad-weight when the weight has NaN or infinite elements */
-export async function quantizeWeight({ tensor, axis, reduceRange, bias }: WeightRequest): Promise<QuantizedWeight> {
+export async function quantizeWeight({
+  tensor,
+  axis,
+  reduceRange,
+  type = 'int8',
+  bias,
+}: WeightRequest): Promise<QuantizedWeight> {
   const scheme: AffineScheme = { type: 'int8', symmetric: true, reduceRange };
   const values = await readTensorFloats(tensor);
   const channels = axis === undefined ? 1 : tensor.dims[axis]!;
@@ -48,7 +58,10 @@ export async function quantizeWeight({ tensor, axis, reduceRange, bias }: Weight
       quantizeAffine(values, codes, { scale: scales[channel]!, zeroPoint: 0 }, range, start, count, stride),
     );
   }
-  return { codes: bytesOf(codes), scales };
+  const bytes = bytesOf(codes);
+  if (type === 'int8') return { codes: bytes, scales, zeroPoint: 0 };
+  for (let i = 0; i < bytes.length; i += 1) bytes[i] = bytes[i]! ^ 0x80;
+  return { codes: bytes, scales, zeroPoint: 128 };
 }
 
 /** A channel of zeros has no scale of its own, so it takes one that leaves its bias 23 bits. */

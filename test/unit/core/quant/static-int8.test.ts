@@ -1,67 +1,24 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../../../src/core/base/memory-source.ts';
 import { quietJob } from '../../../../src/core/base/progress.ts';
 import { loadTask } from '../../../../src/core/eval/tasks/load-task.ts';
 import { attrInt, attrInts, attrString } from '../../../../src/core/ir/attributes.ts';
 import { makeGraph, makeModel, makeNode, valueInfo } from '../../../../src/core/ir/build.ts';
-import { bytesOf, tensorFromInts } from '../../../../src/core/ir/tensor.ts';
+import { tensorFromInts } from '../../../../src/core/ir/tensor.ts';
 import type { Model, Node, Tensor } from '../../../../src/core/ir/types.ts';
 import { expandHalfWeights } from '../../../../src/core/onnx/half-weights.ts';
 import { readModel } from '../../../../src/core/onnx/read.ts';
 import { modelToBytes } from '../../../../src/core/onnx/write.ts';
-import { step } from '../../../../src/core/quant/static-int8.ts';
 import { quantizeBias, quantizeWeight } from '../../../../src/core/quant/support/qdq-weights.ts';
 import { applyRecipe } from '../../../../src/core/recipe/apply.ts';
-import { simplifySteps } from '../../../../src/core/recipe/presets.ts';
-import { stepRegistry } from '../../../../src/core/recipe/registry.ts';
 import { recipeSchema } from '../../../../src/core/recipe/schema.ts';
 import type { CalibrationSource } from '../../../../src/core/step/define.ts';
-import { runSteps, type StepsOutcome } from '../../../../src/core/step/run-steps.ts';
-import { createExecutor } from '../../../../src/runtime/executor.ts';
 import { openNodeRuntime } from '../../../../src/runtime/node-ort.ts';
 import { countOps, memoryStore, relativeError, runOnNode, runOnWasm, runtimes } from './support/bench.ts';
+import { executor, generated, quantizeStatically, cpuTarget as target } from './support/statically.ts';
 import { floatTensor, sampleValues } from './support/models.ts';
-
-const target = { provider: 'cpu', threads: 1 } as const;
-const executor = createExecutor(async () => (await openNodeRuntime(target)).port, target);
-
-function quantize(
-  model: Model,
-  calibration: CalibrationSource,
-  params: object = {},
-  simplify = true,
-): Promise<StepsOutcome> {
-  const before = simplify ? simplifySteps.map(({ id }) => stepRegistry.get(id)!) : [];
-  return runSteps({
-    model,
-    steps: [
-      ...before.map((definition) => ({ definition, params: definition.params.parse({}) as Record<string, unknown> })),
-      { definition: step, params: step.params.parse(params) as Record<string, unknown> },
-    ],
-    job: quietJob,
-    store: memoryStore,
-    validate: true,
-    executor,
-    calibration,
-  });
-}
-
-/** Operators that are left when the runtime has optimized the model for itself. */
-async function optimizedOps(model: Model): Promise<Record<string, number>> {
-  const path = join(await mkdtemp(join(tmpdir(), 'qdq-')), 'optimized.onnx');
-  const session = await ort.InferenceSession.create(await modelToBytes(model), {
-    graphOptimizationLevel: 'extended',
-    optimizedModelFilePath: path,
-    logSeverityLevel: 4,
-  });
-  await session.release();
-  return countOps(await readModel(memorySource('optimized', new Uint8Array(await readFile(path)))));
-}
+import { optimizedOps } from './support/optimized.ts';
 
 const samples = new URL('../../../../public/samples/', import.meta.url);
 const files = (folder: string) => async (name: string) =>
@@ -91,15 +48,6 @@ const feedOf = (dims: readonly number[], seed: number) => ({
   x: { type: 'float32' as const, dims, data: sampleValues(count(dims), seed) },
 });
 const count = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
-
-/** Seeded normal inputs, the kind that `feedOf` gives to the runtimes. */
-const generated = (dims: readonly number[], samples = 20): CalibrationSource => ({
-  origin: 'generated',
-  async *feeds() {
-    for (let i = 0; i < samples; i += 1)
-      yield new Map([['x', { dtype: 'float32' as const, dims, data: bytesOf(sampleValues(count(dims), 100 + i)) }]]);
-  },
-});
 
 interface Parts {
   readonly nodes: readonly Node[];
@@ -230,7 +178,7 @@ describe('what onnxruntime fuses', () => {
     it(name, async () => {
       const source = modelOf(parts);
       for (const params of [{}, { method: 'min-max', granularity: 'tensor' }, { activationType: 'int8' }]) {
-        const { model } = await quantize(source, generated(image), params, false);
+        const { model } = await quantizeStatically(source, generated(image), params, false);
         // With int8 activations onnxruntime fuses less on x86: Add, Mul and Concat stay in float.
         if (!('activationType' in params)) expect(await optimizedOps(model), JSON.stringify(params)).toEqual(ops);
         await expectClose(source, model, 0.08);
@@ -242,11 +190,11 @@ describe('what onnxruntime fuses', () => {
       nodes: [node('Exp', ['x'], 'e'), node('Add', ['e', 'x'], 'a'), node('Add', ['a', 'e'], 'y')],
       weights: [],
     });
-    const { model, advisories } = await quantize(island, generated(image), {}, false);
+    const { model, advisories } = await quantizeStatically(island, generated(image), {}, false);
     expect(countOps(model)).toEqual({ Exp: 1, Add: 2 });
     expect(advisories.map(({ code }) => code)).toContain('quant/nothing-to-quantize');
     const source = modelOf({ nodes: [conv('x', 'c'), node('Relu', ['c'], 'r'), conv('r', 'y')], weights: convWeights });
-    const symmetric = await quantize(
+    const symmetric = await quantizeStatically(
       source,
       generated(image),
       { symmetricActivations: true, activationType: 'int8' },
@@ -259,7 +207,7 @@ describe('what onnxruntime fuses', () => {
 
   it('keeps the names of graph outputs, in the middle too', async () => {
     const source = modelOf({ nodes: [conv('x', 'c'), conv('c', 'y')], weights: convWeights, outputs: ['y', 'c'] });
-    const { model } = await quantize(source, generated(image), {}, false);
+    const { model } = await quantizeStatically(source, generated(image), {}, false);
     expect(model.graph.outputs.map(({ name }) => name)).toEqual(['y', 'c']);
     await expectClose(source, model, 0.08);
   });
@@ -270,11 +218,11 @@ describe('what onnxruntime fuses', () => {
       weights: convWeights,
     });
     const convs = async (params: object) =>
-      (await optimizedOps((await quantize(source, generated(image), params, false)).model)).QLinearConv ?? 0;
+      (await optimizedOps((await quantizeStatically(source, generated(image), params, false)).model)).QLinearConv ?? 0;
     expect(await convs({})).toBe(2);
     expect(await convs({ exclude: ['y'] })).toBe(1);
     expect(await convs({ include: ['y'] })).toBe(1);
-    const typed = await quantize(source, generated(image), { opTypes: ['Conv'] }, false);
+    const typed = await quantizeStatically(source, generated(image), { opTypes: ['Conv'] }, false);
     expect(countOps(typed.model)).toMatchObject({ Add: 1, QuantizeLinear: 4 });
   });
 });
@@ -288,7 +236,7 @@ describe('weights and biases', () => {
     const values = sampleValues(144, 1).map((value, i) => (i < 36 ? value * 1e-12 : i < 72 ? 0 : value));
     const source = only([1000, 0.731, 1, -1], floatTensor('w', shrunk.dims, values));
     for (const granularity of ['channel', 'tensor'] as const) {
-      const { model } = await quantize(source, generated(image), { granularity }, false);
+      const { model } = await quantizeStatically(source, generated(image), { granularity }, false);
       const y = (await runOnNode(model, feedOf(image, 5), 'disabled')).get('y')!;
       expect(y[0]! / 1000).toBeCloseTo(1, 1);
       await expectClose(source, model, 0.02);
@@ -322,7 +270,7 @@ describe('weights and biases', () => {
     const bad = (w: number, b: number) => {
       const values = sampleValues(144, 1);
       values[7] = w;
-      return quantize(only([b, 0, 0, 0], floatTensor('w', shrunk.dims, values)), generated(image), {}, false);
+      return quantizeStatically(only([b, 0, 0, 0], floatTensor('w', shrunk.dims, values)), generated(image), {}, false);
     };
     // The activation is not finite either; the inputs are, so whichever is seen first is named.
     await expect(bad(Number.NaN, 0)).rejects.toMatchObject({ code: expect.stringMatching(/not-finite|bad-weight/) });
@@ -336,9 +284,9 @@ describe('weights and biases', () => {
       nodes: [conv('x', 'c', ''), conv('c', 'd', ''), conv('d', 'y', '')],
       weights: [convWeights[0]!],
     });
-    const { model } = await quantize(source, generated(image), {}, false);
+    const { model } = await quantizeStatically(source, generated(image), {}, false);
     expect(
-      [...model.graph.initializers.values()].filter(({ dtype, dims }) => dtype === 'int8' && dims.length === 4),
+      [...model.graph.initializers.values()].filter(({ dtype, dims }) => dtype === 'uint8' && dims.length === 4),
     ).toHaveLength(1);
     expect(model.graph.initializers.has('w')).toBe(false);
   });
@@ -382,7 +330,7 @@ describe('real models', () => {
     const n = 400;
     const fp32 = await evaluate(model, task, n);
     for (const method of ['mse', 'min-max', 'entropy'] as const) {
-      const channel = await quantize(model, source, { method, samples: 64 });
+      const channel = await quantizeStatically(model, source, { method, samples: 64 });
       expect(await evaluate(channel.model, task, n), method).toBeGreaterThan(fp32 - 0.02);
       expect(await optimizedOps(channel.model)).toEqual({
         QuantizeLinear: 1,
@@ -396,7 +344,7 @@ describe('real models', () => {
       const native = (await runOnNode(channel.model, feeds)).get('logits')!;
       expect(relativeError((await runOnWasm(channel.model, feeds)).get('logits')!, native)).toBeLessThan(0.05);
     }
-    const tensor = await quantize(model, source, { granularity: 'tensor', samples: 64 });
+    const tensor = await quantizeStatically(model, source, { granularity: 'tensor', samples: 64 });
     expect(await evaluate(tensor.model, task, n)).toBeLessThan(0.7);
   }, 120_000);
 
@@ -407,7 +355,7 @@ describe('real models', () => {
       'ocr-cls',
     );
     const fp32 = await evaluate(model, task, 200);
-    const { model: quantized } = await quantize(model, source);
+    const { model: quantized } = await quantizeStatically(model, source);
     expect(await evaluate(quantized, task, 200)).toBeGreaterThan(fp32 - 0.04);
     expect(await optimizedOps(quantized)).toMatchObject({ QLinearConv: 53, 'com.microsoft.QLinearAdd': 7 });
   }, 120_000);

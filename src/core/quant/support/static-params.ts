@@ -1,0 +1,82 @@
+/** Parameters of static quantization. */
+import { z } from 'zod';
+import { calibrationMethodIds } from '../../calib/types.ts';
+import { nodePatternParams } from './patterns.ts';
+import { defaultQuantizableOps } from './qdq-ops.ts';
+
+export const staticParams = z.object({
+  granularity: z
+    .enum(['channel', 'tensor'])
+    .default('channel')
+    .meta({
+      title: 'Granularity of the weights',
+      description:
+        'One scale per output channel, or one for the whole weight, which destroys models whose channels differ much in size.',
+      optionTitles: { channel: 'per channel', tensor: 'per tensor' },
+    }),
+  activationType: z
+    .enum(['uint8', 'int8', 'uint16', 'int16'])
+    .default('uint8')
+    .meta({
+      title: 'Activation type',
+      description:
+        'uint8 has kernels everywhere. int8 is what ARM and some accelerators prefer; on x86 and WASM onnxruntime leaves part of the nodes in floating point with it. 16 bits lose almost nothing and have no integer kernels in onnxruntime: it converts and computes in floating point; they are for accelerators (QNN and the like).',
+      optionTitles: { uint16: 'uint16 (computed in float)', int16: 'int16 (computed in float)' },
+    }),
+  weightType: z.enum(['uint8', 'int8']).default('uint8').meta({
+    title: 'Weight type',
+    description:
+      'The same numbers in either (uint8 has zero point 128). Native onnxruntime multiplies uint8 with int8 in 16-bit sums that saturate on x86 CPUs without VNNI, which spoils the result; with uint8 weights it does not. int8 is faster where VNNI is, and what most accelerators want.',
+  }),
+  symmetricActivations: z.boolean().default(false).meta({
+    title: 'Symmetric activations',
+    description:
+      'Zero point in the middle: simpler for some accelerators, and half the codes are lost after Relu, which then stays a node of its own.',
+  }),
+  reduceRange: z.boolean().default(false).meta({
+    title: 'Reduced range (7 bits)',
+    description:
+      'For int8 weights: 7 bits, so that 8-bit multiply-add cannot saturate on CPUs without VNNI. Less accurate than uint8 weights.',
+  }),
+  method: z
+    .enum(calibrationMethodIds)
+    .default('mse')
+    .meta({
+      title: 'Calibration method',
+      description:
+        'How the range of each activation follows from the calibration inputs. Minimum and maximum clip nothing; the last three clip outliers in favour of the rest, entropy so hard that transformers may suffer.',
+      optionTitles: {
+        'min-max': 'minimum and maximum',
+        'moving-average': 'mean of minima and maxima',
+        percentile: 'percentile',
+        entropy: 'entropy (KL divergence)',
+        mse: 'least squared error',
+      },
+    }),
+  percentile: z.number().min(90).max(100).default(99.999).meta({
+    title: 'Percentile',
+    description: 'For "percentile": how many percent of the values stay within the range.',
+    unit: '%',
+  }),
+  samples: z.number().int().min(1).max(10_000).default(200).meta({
+    title: 'Calibration samples',
+    description: 'At most so many inputs are run, the first ones.',
+    unit: 'samples',
+  }),
+  opTypes: z
+    .array(z.string().min(1).max(80))
+    .max(100)
+    .default([...defaultQuantizableOps])
+    .meta({
+      title: 'Operator types',
+      description:
+        'Conv, MatMul and Gemm are quantized wherever they stand, the others only between quantized ones. Relu and Clip are folded into them. ConvTranspose may be added: its weights shrink, and it computes in floating point.',
+    }),
+  computedProducts: z.boolean().default(false).meta({
+    title: 'Products of activations',
+    description: 'Quantize MatMul nodes without a constant weight too (attention scores). Often costs much accuracy.',
+  }),
+  ...nodePatternParams,
+});
+
+export type StaticParams = z.output<typeof staticParams>;
