@@ -16,9 +16,9 @@ import { recipeSchema } from '../../../../src/core/recipe/schema.ts';
 import type { CalibrationSource } from '../../../../src/core/step/define.ts';
 import { openNodeRuntime } from '../../../../src/runtime/node-ort.ts';
 import { countOps, memoryStore, relativeError, runOnNode, runOnWasm, runtimes } from './support/bench.ts';
-import { executor, generated, quantizeStatically, cpuTarget as target } from './support/statically.ts';
 import { floatTensor, sampleValues } from './support/models.ts';
 import { optimizedOps } from './support/optimized.ts';
+import { executor, generated, quantizeStatically, cpuTarget as target } from './support/statically.ts';
 
 const samples = new URL('../../../../public/samples/', import.meta.url);
 const files = (folder: string) => async (name: string) =>

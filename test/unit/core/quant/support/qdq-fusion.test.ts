@@ -7,9 +7,9 @@ import { tensorFromInts, tensorFromNumbers } from '../../../../../src/core/ir/te
 import type { Model, Node, Tensor } from '../../../../../src/core/ir/types.ts';
 import { quantizableOps } from '../../../../../src/core/quant/support/qdq-ops.ts';
 import { relativeError, runOnNode, runOnWasm } from './bench.ts';
-import { generated, quantizeStatically } from './statically.ts';
 import { floatTensor, sampleValues } from './models.ts';
 import { optimizedModel } from './optimized.ts';
+import { generated, quantizeStatically } from './statically.ts';
 
 type Attributes = Parameters<typeof makeNode>[0]['attributes'];
 const node = (opType: string, inputs: string[], outputs: string | string[], attributes: Attributes = {}) => {
