@@ -18,6 +18,7 @@ export function fileSuffix(recipe: Recipe): string {
   if (!blocks && (weightType === 'int8' || weightType === 'uint8')) return `_${weightType}`;
   if (ids.has('dynamic-int8') || ids.has('static-int8') || blocks) return '_quantized';
   if (ids.has('weight-int8')) return '_int8';
+  if (ids.has('fp8-qdq')) return '_fp8';
   if (ids.has('bf16')) return '_bf16';
   return ids.has('fp16') ? '_fp16' : '';
 }

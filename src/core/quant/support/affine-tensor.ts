@@ -104,7 +104,11 @@ export async function quantizeTensor(ctx: StepContext, request: ByteRequest): Pr
   return { data: await ctx.store.put(count, [transposed]), dims, scales, zeroPoints };
 }
 
-async function* slabsOf(ctx: StepContext, tensor: Tensor): AsyncGenerator<{ values: Float32Array; start: number }> {
+/** The elements of a floating-point tensor as float32, some megabytes at a time. */
+export async function* slabsOf(
+  ctx: StepContext,
+  tensor: Tensor,
+): AsyncGenerator<{ values: Float32Array; start: number }> {
   const elementBytes = dtypeInfo[tensor.dtype].bits / 8;
   const count = elementCount(tensor.dims);
   const step = Math.floor(READ_BYTES / elementBytes);
@@ -117,8 +121,11 @@ async function* slabsOf(ctx: StepContext, tensor: Tensor): AsyncGenerator<{ valu
   }
 }
 
-/** Minimum and maximum of each channel. */
-async function channelRanges(
+/**
+ * Minimum and maximum of each channel.
+ * @throws StudioError pass/bad-weight when the weight has NaN or infinite elements
+ */
+export async function channelRanges(
   ctx: StepContext,
   tensor: Tensor,
   view: ChannelView,
@@ -215,7 +222,7 @@ async function* codeSlabs(
  * Splits a slab that begins at flat index `start`; `from` and `to` index the slab. With `step` 0 the run is of one
  * channel, with `step` 1 each element belongs to the channel after its neighbour's.
  */
-function forEachRun(
+export function forEachRun(
   start: number,
   length: number,
   view: ChannelView,
