@@ -2,14 +2,12 @@
 // and how much memory that takes. Bars: under 1 s (median) and under 100 MB (worst) beyond the process or page. Needs 4.3 GB of disk.
 //   node bench/open-2gb.mjs [node|chromium]
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { chromiumArgs, ensureChromium } from '../scripts/lib/chromium.mjs';
-import { bundle, root, temporaryFolder } from './lib/bundle.mjs';
+import { bundle, temporaryFolder } from './lib/bundle.mjs';
 import { writeLargeModels } from './lib/large-model.mjs';
+import { startBrowser } from './lib/page.mjs';
 
 const barMs = 1000;
 const barBytes = 100e6;
@@ -82,29 +80,15 @@ async function openInNode(corePath, folder, kind) {
 }
 
 async function inChromium(folder) {
-  const pagePath = await bundle(
-    folder,
-    'page',
-    ['src/runtime/transform/blob-source.ts', 'src/core/onnx/read.ts'],
-    'browser',
-  );
-  const script = readFileSync(pagePath);
-  const server = createServer((request, response) => {
-    const isScript = request.url === '/page.mjs';
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-    response.end(isScript ? script : '<!doctype html><title>bench</title><input type="file" multiple>');
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { chromium } = await import('playwright-core');
-  const browser = await chromium.launch({ executablePath: await ensureChromium(root), args: chromiumArgs });
+  const modules = ['src/runtime/transform/blob-source.ts', 'src/core/onnx/read.ts'];
+  const browser = await startBrowser(await bundle(folder, 'page', modules, 'browser'));
   const results = [];
   try {
     for (const kind of kinds) {
       const outcomes = [];
-      for (let i = 0; i < runs; i += 1)
-        outcomes.push(await openInPage(browser, `http://127.0.0.1:${server.address().port}/`, folder, kind));
+      for (let i = 0; i < runs; i += 1) outcomes.push(await openInPage(browser, folder, kind));
       results.push({
-        where: `Chromium ${browser.version()}`,
+        where: `Chromium ${browser.version}`,
         kind,
         timesMs: outcomes.map((outcome) => outcome.ms),
         growthBytes: outcomes.map((outcome) => outcome.growthBytes),
@@ -112,30 +96,18 @@ async function inChromium(folder) {
     }
   } finally {
     await browser.close();
-    server.close();
   }
   return results;
 }
 
 /** Memory is the resident size of all processes of the browser, sampled while the page works (Linux). */
-async function openInPage(browser, url, folder, kind) {
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  await page.goto(url);
+async function openInPage(browser, folder, kind) {
   const names = kind === 'inline' ? ['inline.onnx'] : ['external.onnx', 'weights.bin'];
-  await page.setInputFiles(
-    'input',
-    names.map((name) => join(folder, name)),
-  );
+  const { page, close } = await browser.open(names.map((name) => join(folder, name)));
   await page.evaluate(async () => {
     window.core = await import('/page.mjs');
   });
-  const processes = await processIds(browser);
-  const before = residentBytes(processes);
-  let peak = before;
-  const sampler = setInterval(() => {
-    peak = Math.max(peak, residentBytes(processes));
-  }, 10);
+  const endOfWatch = await browser.watchMemory();
   const outcome = await page.evaluate(async () => {
     const { BlobSource, readModel } = window.core;
     const files = new Map([...document.querySelector('input').files].map((file) => [file.name, file]));
@@ -146,33 +118,8 @@ async function openInPage(browser, url, folder, kind) {
     window.model = model;
     return { ms: performance.now() - start, weights: model.graph.initializers.size };
   });
-  clearInterval(sampler);
   if (outcome.weights < 1000) throw new Error('weights are missing');
-  peak = Math.max(peak, residentBytes(processes));
-  await context.close();
-  return { ms: outcome.ms, growthBytes: peak - before };
-}
-
-async function processIds(browser) {
-  const session = await browser.newBrowserCDPSession();
-  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-  await session.detach();
-  return processInfo.map(({ id }) => id);
-}
-
-function residentBytes(ids) {
-  const alive = new Set(readdirSync('/proc'));
-  let bytes = 0;
-  for (const id of ids) {
-    if (!alive.has(`${id}`)) continue;
-    try {
-      // Private memory only: file pages that processes share (the browser's own code) are no growth.
-      const status = readFileSync(`/proc/${id}/status`, 'utf8');
-      bytes += Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
-      bytes += Number(/RssShmem:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
-    } catch {
-      // Ended meanwhile.
-    }
-  }
-  return bytes;
+  const growthBytes = await endOfWatch();
+  await close();
+  return { ms: outcome.ms, growthBytes };
 }

@@ -14,7 +14,8 @@ export const weightCount = Math.floor((2 ** 31 - 1 - 1024 * 1024) / tensorBytes)
  * @param core bundle with ir/build, ir/tensor, ir/attributes
  */
 export function largeModel(core) {
-  const payload = new Uint8Array(tensorBytes).map((_, i) => (i * 2654435761) >>> 24);
+  const values = Float32Array.from({ length: tensorBytes / 4 }, (_, i) => ((i * 2654435761) >>> 0) / 2 ** 31 - 1);
+  const payload = new Uint8Array(values.buffer);
   const nodes = [];
   const initializers = [];
   for (let i = 0; i < weightCount; i += 1) {

@@ -243,14 +243,15 @@ test('the executor outlives models that fail, and its worker', async () => {
 });
 
 describe('scratch files', () => {
-  test('take what passes 64 MiB, and go with the folder', async () => {
+  test('take what passes 64 MiB, middling pieces together, and go with the folder', async () => {
     const result = await site.page.evaluate(async () => {
       const folder = await harness.claimScratchFolder();
       const client = harness.client.connectWorker<ProbeContract>(harness.spawnProbe(), { name: 'probe' });
       const MiB = 2 ** 20;
       const stored = await client.call('store', {
         folder: folder.name,
-        sizes: [48 * MiB, 15 * MiB, 8 * MiB, 1000, 4 * MiB],
+        // Of the 24 middling ones, the first 22 fill a file, and the last two wait in memory for more.
+        sizes: [48 * MiB, 15.5 * MiB, 8 * MiB, 1000, 4 * MiB, 1.5 * MiB, ...new Array<number>(24).fill(0.75 * MiB)],
       });
       client.terminate();
       const names = async () => {
@@ -265,13 +266,17 @@ describe('scratch files', () => {
     });
     const MiB = 2 ** 20;
     const sum = (index: number, size: number) => (size / 2) * (index + 1) + size / 2;
-    expect(result.stored).toEqual([
+    const expected = [
       { kind: 'bytes', sum: sum(0, 48 * MiB) },
-      { kind: 'bytes', sum: sum(1, 15 * MiB) },
+      { kind: 'bytes', sum: sum(1, 15.5 * MiB) },
       { kind: 'range', sum: sum(2, 8 * MiB) },
       { kind: 'bytes', sum: sum(3, 1000) },
       { kind: 'range', sum: sum(4, 4 * MiB) },
-    ]);
+      { kind: 'range', sum: sum(5, 1.5 * MiB) },
+      ...Array.from({ length: 24 }, (_, index) => ({ kind: 'range', sum: sum(index + 6, 0.75 * MiB) })),
+    ];
+    const total = expected.reduce((all, piece) => all + piece.sum, 0);
+    expect(result.stored).toEqual([...expected, { kind: 'blob', sum: total }]);
     expect(result).toMatchObject({ during: true, after: false });
   });
 

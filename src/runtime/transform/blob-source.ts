@@ -3,7 +3,14 @@ import type { BytePart, ByteSource } from '../../core/base/bytes.ts';
 import { StudioError } from '../../core/base/errors/index.ts';
 import { checkRange } from '../../core/base/memory-source.ts';
 
-export class BlobSource implements ByteSource {
+/** A source whose bytes lie in a Blob, from the same offsets on; undefined while they do not. */
+export interface BlobBackedSource extends ByteSource {
+  readonly blob: Blob | undefined;
+}
+
+const blobBehind = (source: ByteSource): Blob | undefined => (source as Partial<BlobBackedSource>).blob;
+
+export class BlobSource implements BlobBackedSource {
   readonly name: string;
   readonly byteLength: number;
   readonly blob: Blob;
@@ -41,8 +48,9 @@ export async function blobOf(parts: readonly BytePart[]): Promise<Blob> {
       continue;
     }
     const { source, offset, byteLength } = part;
-    if (source instanceof BlobSource) {
-      pieces.push(source.blob.slice(offset, offset + byteLength));
+    const blob = blobBehind(source);
+    if (blob) {
+      pieces.push(blob.slice(offset, offset + byteLength));
       continue;
     }
     for (let done = 0; done < byteLength; done += COPY_BYTES) {

@@ -1,6 +1,10 @@
 /** A worker that can be told to misbehave in every way that the client must survive. */
+
+import type { BytePart } from '../../../src/core/base/bytes.ts';
 import { StudioError } from '../../../src/core/base/errors/index.ts';
+import type { TensorData } from '../../../src/core/ir/types.ts';
 import { serve } from '../../../src/rpc/server.ts';
+import { blobOf } from '../../../src/runtime/transform/blob-source.ts';
 import { createScratchStore } from '../../../src/runtime/transform/scratch-store.ts';
 
 export type ProbeContract = {
@@ -17,7 +21,10 @@ export type ProbeContract = {
   rejectOutside: { request: null; response: never };
   closeSilently: { request: null; response: never };
   hang: { request: null; response: never };
-  /** Puts tensors of these sizes into a scratch store and reads them back. @returns where each lay, and its sum */
+  /**
+   * Puts tensors of these sizes into a scratch store, then reads all of them back, by reading and as one Blob.
+   * @returns where each lay, and its sum; the Blob's sum last
+   */
   store: {
     request: { readonly folder: string; readonly sizes: readonly number[] };
     response: readonly { readonly kind: string; readonly sum: number }[];
@@ -67,19 +74,23 @@ serve<ProbeContract>(
     hang: () => never,
     store: async ({ folder, sizes }) => {
       const store = createScratchStore(folder);
-      const found: { kind: string; sum: number }[] = [];
+      const stored: TensorData[] = [];
       for (const [index, size] of sizes.entries()) {
         const half = size / 2;
-        const data = await store.put(size, [new Uint8Array(half).fill(index + 1), new Uint8Array(half).fill(1)]);
-        const bytes =
-          data.kind === 'bytes'
-            ? data.bytes
-            : data.kind === 'range'
-              ? await data.range.source.read(0, size)
-              : undefined;
-        found.push({ kind: data.kind, sum: bytes!.reduce((sum, byte) => sum + byte, 0) });
+        stored.push(await store.put(size, [new Uint8Array(half).fill(index + 1), new Uint8Array(half).fill(1)]));
       }
-      return found;
+      const sumOf = (bytes: Uint8Array) => bytes.reduce((sum, byte) => sum + byte, 0);
+      const found: { kind: string; sum: number }[] = [];
+      const parts: BytePart[] = [];
+      for (const data of stored) {
+        if (data.kind !== 'bytes' && data.kind !== 'range') throw new Error(data.kind);
+        parts.push(data.kind === 'bytes' ? data.bytes : data.range);
+        const bytes =
+          data.kind === 'bytes' ? data.bytes : await data.range.source.read(data.range.offset, data.range.byteLength);
+        found.push({ kind: data.kind, sum: sumOf(bytes) });
+      }
+      const whole = await blobOf(parts);
+      return [...found, { kind: 'blob', sum: sumOf(new Uint8Array(await whole.arrayBuffer())) }];
     },
   },
   globalThis as unknown as Worker,
