@@ -144,8 +144,10 @@ export const step = defineStep({
   runsOn,
   check,
   run: async (ctx, settings) => {
-    if (settings.doubleQuantization && selectSites(openScopes(ctx.model), settings).sites.length > 0)
-      await needOpset(ctx);
+    if (settings.doubleQuantization) {
+      const { sites } = selectSites(openScopes(ctx.model), settings, await ctx.shapes());
+      if (sites.length > 0) await needOpset(ctx);
+    }
     const scopes = openScopes(ctx.model);
     const { sites, skipped } = selectSites(scopes, settings, await ctx.shapes());
     adviseSkipped(ctx, skipped);

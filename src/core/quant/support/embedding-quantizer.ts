@@ -8,7 +8,8 @@ import { flatCodes, replaceGather, zeroPointsFitWebgpu } from './gather-block-qu
 import { replaceLinear } from './linear-rewrite.ts';
 import type { LinearSite } from './linear-sites.ts';
 import { replaceWithMatMulNBits, storeNBits } from './matmul-nbits.ts';
-import { type NBitsMatrix, quantizeMatrix } from './nbits-matrix.ts';
+import { quantizeMatrix } from './nbits-matrix.ts';
+import type { NBitsMatrix } from './nbits-store.ts';
 import { nodeLabel } from './patterns.ts';
 import type { Scope } from './scopes.ts';
 import { StoredTable, toQdqTable } from './table-qdq.ts';

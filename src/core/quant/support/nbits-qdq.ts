@@ -4,12 +4,14 @@
  * any runtime takes it; onnxruntime's optimizer makes MatMulNBits of the pair on CPUs.
  */
 import { throwIfCancelled } from '../../base/cancel.ts';
+import { StudioError } from '../../base/errors/index.ts';
 import { attrInt } from '../../ir/attributes.ts';
 import { makeNode } from '../../ir/build.ts';
 import { byteLengthOf, type DType, dtypeInfo } from '../../ir/dtype.ts';
 import { bytesOf, readTensorBytes, readTensorSlab, toTypedArray } from '../../ir/tensor.ts';
 import type { Node, Tensor } from '../../ir/types.ts';
-import type { StepContext } from '../../step/define.ts';
+import { raiseOpset } from '../../passes/support/raise-opset.ts';
+import type { Advisory, StepContext } from '../../step/define.ts';
 import { replaceLinear } from './linear-rewrite.ts';
 import type { LinearSite } from './linear-sites.ts';
 import type { NBitsMatrix } from './nbits-store.ts';
@@ -19,6 +21,39 @@ import type { Scope } from './scopes.ts';
 
 /** DequantizeLinear has blocks, and int4 and uint4, from this version on; WebGPU lacks kernels for later ones. */
 export const QDQ_OPSET = 21;
+
+/** What runtimes make of the pair, measured with onnxruntime 1.30 where it is onnxruntime's. */
+export const qdqAdvice: readonly Advisory[] = [
+  {
+    level: 'warning',
+    code: 'quant/int8-activations',
+    message:
+      'onnxruntime on native CPUs turns DequantizeLinear + MatMul into MatMulNBits at accuracy level 4 when it loads the model: activations are quantized to 8 bits there (relative error about 3e-3). The session option session.qdq_matmulnbits_accuracy_level = 1 keeps float32.',
+    providers: ['cpu'],
+  },
+  {
+    level: 'warning',
+    code: 'quant/slow-on-wasm',
+    message:
+      'WASM unpacks the weights in every run: expect a small file and a slower run than the original, unless the runtime setting "Packed weights" expands them when the model loads.',
+    providers: ['wasm'],
+  },
+  {
+    level: 'info',
+    code: 'quant/not-fused-on-webgpu',
+    message:
+      'WebGPU does not fuse DequantizeLinear with MatMul: it writes the whole weight in float32 in every run. MatMulNBits is the faster form there.',
+    providers: ['webgpu'],
+  },
+];
+
+/** @throws StudioError pass/refused when the model cannot be raised to the opset that has blocks */
+export async function prepareQdq(ctx: StepContext, stepTitle: string): Promise<void> {
+  const obstacle = await raiseOpset(ctx, QDQ_OPSET);
+  if (obstacle === undefined) return;
+  const reason = `DequantizeLinear with blocks needs opset ${QDQ_OPSET}, and ${obstacle}`;
+  throw new StudioError('pass/refused', { step: stepTitle, reason });
+}
 
 /** A blockwise weight as DequantizeLinear takes it, blocks along axis 0. */
 export interface QdqMatrix {
@@ -39,6 +74,7 @@ const TILE_COLUMNS = 128;
 /**
  * Turns [N, blocks, blob] into [K, N]. In memory are `collectBytes` of the result and `readBytes` of the source: a
  * larger weight is read several times over.
+ * @throws StudioError pass/refused when zero points are no integers
  */
 export async function toQdqMatrix(
   ctx: StepContext,
@@ -47,6 +83,11 @@ export async function toQdqMatrix(
   limits = defaultLimits,
 ): Promise<QdqMatrix> {
   const { K, N, bits, blockSize, zeroPoints } = matrix;
+  if (zeroPoints && zeroPoints.dtype !== 'uint8')
+    throw new StudioError('pass/refused', {
+      step: 'The form DequantizeLinear',
+      reason: `weight "${name}" has zero points between the integers, which only MatMulNBits takes`,
+    });
   const isByte = bits === 8;
   const dtype: DType = zeroPoints ? (isByte ? 'uint8' : 'uint4') : isByte ? 'int8' : 'int4';
   const blocks = Math.ceil(K / blockSize);

@@ -9,7 +9,7 @@ import { byteLengthOf, type DType } from '../../ir/dtype.ts';
 import { readTensorBytes, readTensorSlab } from '../../ir/tensor.ts';
 import type { Tensor } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
-import type { NBitsMatrix } from './nbits-matrix.ts';
+import type { NBitsMatrix } from './nbits-store.ts';
 import { codeAt, zeroPointRowBytes } from './pack-nbits.ts';
 import type { Scope } from './scopes.ts';
 

@@ -23,13 +23,22 @@ export const weightOnlyParams = {
   }),
   ...mixtureParams,
   ...layerOverrideParams,
+  form: z
+    .enum(['matmul-nbits', 'qdq'])
+    .default('matmul-nbits')
+    .meta({
+      title: 'Output form',
+      description:
+        "onnxruntime's MatMulNBits, or DequantizeLinear with blocks and MatMul: standard ONNX (opset 21) for other runtimes; 2 and 3 bits take the room of 4 there.",
+      optionTitles: { 'matmul-nbits': 'MatMulNBits', qdq: 'DequantizeLinear (portable)' },
+    }),
   accuracyLevel: z
     .literal([0, 1, 4])
     .default(0)
     .meta({
       title: 'Computation',
       description:
-        'What the kernel may compute in. WASM always computes in float32. With int8, WebGPU and native CPUs quantize the activations too: faster there, relative error about 3e-3.',
+        'What the kernel may compute in. WASM always computes in float32. With int8, WebGPU and native CPUs quantize the activations too: faster there, relative error about 3e-3. For MatMulNBits only.',
       optionTitles: { '0': "the runtime's choice", '1': 'float32', '4': 'int8 activations' },
     }),
   matmul: z

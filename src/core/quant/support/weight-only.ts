@@ -4,13 +4,14 @@
  */
 import type { JsonObject } from '../../base/json.ts';
 import { tensorByteLength } from '../../ir/tensor.ts';
-import type { Model } from '../../ir/types.ts';
+import type { Model, Tensor } from '../../ir/types.ts';
 import type { Advisory, ExecutionProvider, ProviderSupport, StepContext } from '../../step/define.ts';
 import { unmatchedOverrideAdvice } from './layer-overrides.ts';
 import type { LinearSite } from './linear-sites.ts';
 import { replaceWithMatMulNBits, storeNBits } from './matmul-nbits.ts';
 import { type MixtureRole, roleTitles } from './mixture.ts';
 import type { NBitsRequest } from './nbits-matrix.ts';
+import { prepareQdq, qdqAdvice, replaceWithQdqMatMul, storeQdq, toQdqMatrix } from './nbits-qdq.ts';
 import type { NBitsMatrix } from './nbits-store.ts';
 import { nodeLabel } from './patterns.ts';
 import { alreadyQuantizedAdvice } from './quantized-ops.ts';
@@ -49,7 +50,7 @@ export async function runWeightOnly(
   const run = await WeightOnlyRun.open(ctx, settings, title);
   for (const [done, weight] of run.weights.entries()) {
     ctx.onProgress({ stage: 'quantizing weights', done, total: run.weights.length, unit: 'tensors' });
-    run.replace(weight, await method(ctx, weight));
+    await run.replace(weight, await method(ctx, weight));
   }
   run.finish();
 }
@@ -68,7 +69,12 @@ export class WeightOnlyRun {
     readonly weights: readonly PlannedWeight[],
   ) {}
 
+  /** @throws StudioError pass/refused when the wanted form needs a newer opset than the model can be raised to */
   static async open(ctx: StepContext, settings: WeightOnlySettings, title: string): Promise<WeightOnlyRun> {
+    if (settings.form === 'qdq') {
+      const { weights } = planWeightOnly(openScopes(ctx.model), settings, await ctx.shapes());
+      if (weights.length > 0) await prepareQdq(ctx, title);
+    }
     const scopes = openScopes(ctx.model);
     const { weights, skipped } = planWeightOnly(scopes, settings, await ctx.shapes());
     adviseSkipped(ctx, skipped);
@@ -76,12 +82,19 @@ export class WeightOnlyRun {
     return new WeightOnlyRun(ctx, settings, title, scopes, weights);
   }
 
-  /** Puts MatMulNBits in the place of every node that reads the weight. */
-  replace(weight: PlannedWeight, matrix: NBitsMatrix): void {
-    const { packed, scales, zeroPoints } = matrix;
-    const tensors = [packed, scales, ...(zeroPoints ? [zeroPoints] : [])];
-    const bytes = tensors.reduce((sum, tensor) => sum + tensorByteLength(tensor), 0);
-    const stored = storeNBits(weight.sites[0].weight.scope, matrix);
+  /** Puts the wanted form in the place of every node that reads the weight. Await it before `finish`. */
+  async replace(weight: PlannedWeight, matrix: NBitsMatrix): Promise<void> {
+    const { scope, valueName } = weight.sites[0].weight;
+    if (this.settings.form === 'qdq') {
+      const qdq = await toQdqMatrix(this.ctx, matrix, valueName);
+      const stored = storeQdq(scope, qdq);
+      this.replaceBy(weight, storedBytes(qdq.codes, qdq.scales, qdq.zeroPoints), (site) =>
+        replaceWithQdqMatMul(site, stored),
+      );
+      return;
+    }
+    const bytes = storedBytes(matrix.packed, matrix.scales, matrix.zeroPoints);
+    const stored = storeNBits(scope, matrix);
     this.replaceBy(weight, bytes, (site) => replaceWithMatMulNBits(site, stored, this.settings.accuracyLevel));
     this.#hasNBits = true;
   }
@@ -127,6 +140,10 @@ export class WeightOnlyRun {
     ctx.leave({ weights: this.#facts });
     if (this.#hasNBits) ctx.advise(slowOnWasm);
   }
+}
+
+function storedBytes(...tensors: readonly (Tensor | undefined)[]): number {
+  return tensors.reduce((sum, tensor) => sum + (tensor ? tensorByteLength(tensor) : 0), 0);
 }
 
 /** A weight that something else reads too (a tied embedding, an excluded node) is stored twice: worth knowing. */
@@ -193,6 +210,7 @@ export function checkWeightOnly(model: Model, settings: WeightOnlySettings, titl
       message:
         'No attention value or feed-forward down projection was recognized, so the mixture changes the output head at most; name the layers under "Bits of single layers" instead.',
     });
+  if (settings.form === 'qdq') advice.push(...qdqAdvice);
   return [...advice, ...bitsAdvice(weights)];
 }
 

@@ -8,7 +8,7 @@ import type { Model, Node, Tensor } from '../../../../src/core/ir/types.ts';
 import { step } from '../../../../src/core/quant/quantize-embeddings.ts';
 import { codeAt } from '../../../../src/core/quant/support/pack-nbits.ts';
 import { step as rtn } from '../../../../src/core/quant/weight-only-rtn.ts';
-import type { StepDefinition } from '../../../../src/core/step/define.ts';
+import type { StepContext, StepDefinition } from '../../../../src/core/step/define.ts';
 import { runSteps } from '../../../../src/core/step/run-steps.ts';
 import { applyStep, countOps, memoryStore, nodesOfType, relativeError, runtimes } from './support/bench.ts';
 import { constantNode, floatTensor, product, sampleValues } from './support/models.ts';
@@ -275,12 +275,12 @@ describe('a table tied to the output layer', () => {
     once.model.graph.initializers.set(scales, floatTensor(scales, scaled.dims, twice));
     const fake: StepDefinition = {
       ...rtn,
-      run: async (ctx) => {
+      run: async (ctx: StepContext) => {
         ctx.model.graph = once.model.graph;
         ctx.model.opsetImports = once.model.opsetImports;
         ctx.ledger.record('scaled the head', []);
       },
-    } as StepDefinition;
+    } as unknown as StepDefinition;
     const { model } = await applyBoth(source, fake, {}, { bits: 8, minElements: 1 });
     const [gather] = nodesOfType(model, 'GatherBlockQuantized') as [Node];
     expect(model.graph.initializers.has(gather.inputs[0]!)).toBe(true);
