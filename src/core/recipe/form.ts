@@ -71,7 +71,7 @@ function toField(key: string, node: JsonSchemaNode, index: number): FormField {
     title: node.title,
     description: node.description ?? '',
     ...(node.unit ? { unit: node.unit } : {}),
-    advanced: node.advanced ?? (node.type === 'array' || index >= PRIMARY_FIELDS),
+    ...((node.advanced ?? (node.type === 'array' || index >= PRIMARY_FIELDS)) ? { advanced: true } : {}),
   };
   const options = node.enum ?? node.anyOf?.map((option) => option.const).filter((value) => value !== undefined);
   if (options && options.length > 0)
