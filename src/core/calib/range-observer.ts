@@ -1,9 +1,11 @@
-/** The first look at a value: its extremes, over everything and as means over samples. */
+/** The first look at a value: its extremes, over everything and as means over samples, and a rough picture of it. */
 import { StudioError } from '../base/errors/index.ts';
-import type { RangeSummary } from './types.ts';
+import { CoarseHistogram } from './coarse-histogram.ts';
+import type { FixedHistogram, RangeSummary } from './types.ts';
 
 export class RangeObserver {
   readonly #tensor: string;
+  readonly #coarse = new CoarseHistogram();
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
   #sumMin = 0;
@@ -31,6 +33,7 @@ export class RangeObserver {
       poison += value * 0;
     }
     if (poison !== 0) throw new StudioError('calib/not-finite', { tensor: this.#tensor, sample: this.#samples + 1 });
+    this.#coarse.observe(values, Math.max(-min, max));
     this.#min = Math.min(this.#min, min);
     this.#max = Math.max(this.#max, max);
     this.#sumMin += min;
@@ -51,5 +54,10 @@ export class RangeObserver {
       count,
       samples,
     };
+  }
+
+  /** Of everything but exact zeros. */
+  picture(bins: number): FixedHistogram {
+    return this.#coarse.histogram(bins);
   }
 }

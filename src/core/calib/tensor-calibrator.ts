@@ -6,7 +6,7 @@ import { movingAverageBounds } from './moving-average.ts';
 import { mseBounds } from './mse.ts';
 import { percentileBounds } from './percentile.ts';
 import { RangeObserver } from './range-observer.ts';
-import type { Bounds, CalibrationSettings, HistogramKind, RangeSummary } from './types.ts';
+import { type Bounds, type CalibrationSettings, type CollectedTensor, PICTURE_BINS } from './types.ts';
 
 export function needsHistogram({ method }: CalibrationSettings): boolean {
   return method !== 'min-max' && method !== 'moving-average';
@@ -15,41 +15,66 @@ export function needsHistogram({ method }: CalibrationSettings): boolean {
 export class TensorCalibrator {
   readonly #settings: CalibrationSettings;
   readonly #ranges: RangeObserver;
-  #range: RangeSummary | undefined;
-  #histogram: HistogramObserver | undefined;
+  #known: CollectedTensor | undefined;
+  #second: { readonly signed: HistogramObserver; readonly magnitude: HistogramObserver } | undefined;
 
-  constructor(tensor: string, settings: CalibrationSettings) {
+  /** @param known what an earlier collection of the same samples left */
+  constructor(tensor: string, settings: CalibrationSettings, known?: CollectedTensor) {
     this.#settings = settings;
     this.#ranges = new RangeObserver(tensor);
+    this.#known = known;
+  }
+
+  get needsFirstLook(): boolean {
+    return this.#known === undefined;
   }
 
   /** @throws StudioError calib/not-finite */
   observe(values: Float32Array): void {
-    if (this.#histogram) this.#histogram.observe(values);
-    else this.#ranges.observe(values);
+    if (this.#second) {
+      this.#second.signed.observe(values);
+      this.#second.magnitude.observe(values);
+    } else this.#ranges.observe(values);
   }
 
   /**
-   * Ends the first look; observe everything again when it returns true.
+   * Ends the first look; observe everything again when it returns true. The second look takes both kinds of histogram,
+   * so that another method finds its own.
    * @throws StudioError calib/too-few-samples
    */
   startSecondLook(): boolean {
-    this.#range = this.#ranges.summary();
-    if (!needsHistogram(this.#settings)) return false;
-    const { method, grid } = this.#settings;
-    const kind: HistogramKind = method === 'entropy' || grid.symmetric ? 'magnitude' : 'signed';
-    this.#histogram = new HistogramObserver(kind, this.#range);
+    this.#known ??= { range: this.#ranges.summary(), picture: this.#ranges.picture(PICTURE_BINS) };
+    const { range, histograms } = this.#known;
+    if (histograms || !needsHistogram(this.#settings)) return false;
+    this.#second = {
+      signed: new HistogramObserver('signed', range),
+      magnitude: new HistogramObserver('magnitude', range),
+    };
     return true;
   }
 
   /** @throws StudioError calib/too-few-samples */
-  bounds(): Bounds {
-    const { method, grid, percentile } = this.#settings;
-    const range = this.#range ?? this.#ranges.summary();
-    if (method === 'min-max') return minMaxBounds(range);
-    if (method === 'moving-average') return movingAverageBounds(range);
-    const histogram = this.#histogram!.histogram();
-    if (method === 'percentile') return percentileBounds(histogram, range, percentile);
-    return method === 'entropy' ? entropyBounds(histogram, range, grid) : mseBounds(histogram, range, grid);
+  collected(): CollectedTensor {
+    const known = this.#known ?? { range: this.#ranges.summary(), picture: this.#ranges.picture(PICTURE_BINS) };
+    if (!this.#second) return known;
+    const { signed, magnitude } = this.#second;
+    return { ...known, histograms: { signed: signed.histogram(), magnitude: magnitude.histogram() } };
   }
+
+  /** @throws StudioError calib/too-few-samples */
+  bounds(): Bounds {
+    return boundsOf(this.collected(), this.#settings);
+  }
+}
+
+/** The range that a method makes of what was seen; `histograms` must be there where it needs them. */
+export function boundsOf(
+  { range, histograms }: CollectedTensor,
+  { method, grid, percentile }: CalibrationSettings,
+): Bounds {
+  if (method === 'min-max') return minMaxBounds(range);
+  if (method === 'moving-average') return movingAverageBounds(range);
+  if (method === 'entropy') return entropyBounds(histograms!.magnitude, range, grid);
+  const histogram = grid.symmetric ? histograms!.magnitude : histograms!.signed;
+  return method === 'percentile' ? percentileBounds(histogram, range, percentile) : mseBounds(histogram, range, grid);
 }

@@ -34,6 +34,17 @@ export interface FixedHistogram extends Bounds {
   readonly total: number;
 }
 
+/** All that was seen of a value: from it every method's range follows without running the model again. */
+export interface CollectedTensor {
+  readonly range: RangeSummary;
+  /** At most `PICTURE_BINS` bins, for showing. */
+  readonly picture: FixedHistogram;
+  /** After the second look, which only some methods need. */
+  readonly histograms?: { readonly signed: FixedHistogram; readonly magnitude: FixedHistogram } | undefined;
+}
+
+export const PICTURE_BINS = 64;
+
 export const calibrationMethodIds = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const;
 export type CalibrationMethodId = (typeof calibrationMethodIds)[number];
 

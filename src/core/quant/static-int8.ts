@@ -1,15 +1,12 @@
 import { StudioError } from '../base/errors/index.ts';
-import { calibrate } from '../calib/calibrate.ts';
 import type { GraphEditor } from '../ir/editor.ts';
 import { raiseOpset } from '../passes/support/raise-opset.ts';
 import { defineStep, type StepContext } from '../step/define.ts';
-import { codeRange } from './support/affine.ts';
 import { planQdq, type QdqPlan } from './support/qdq-plan.ts';
 import { QdqRewriter, type QdqSettings } from './support/qdq-rewrite.ts';
 import { adviseSkipped } from './support/report.ts';
 import { closeScopes, importContribOps, openScopes, opsetOf } from './support/scopes.ts';
 import {
-  adviseSource,
   adviseSubgraphs,
   checkStatic,
   nothingStatic,
@@ -19,6 +16,7 @@ import {
   staticRunsOn,
 } from './support/static-advice.ts';
 import { type StaticParams, staticParams } from './support/static-params.ts';
+import { checkRanges, measureRanges, rangeFacts } from './support/static-ranges.ts';
 import { dropIfUnused } from './support/weights.ts';
 
 /** The first in which DequantizeLinear takes an axis. */
@@ -43,28 +41,6 @@ async function makePlan(ctx: StepContext, editor: GraphEditor, settings: StaticP
     computedProducts: settings.computedProducts,
     foldClipping: !settings.symmetricActivations,
   });
-}
-
-async function measure(ctx: StepContext, plan: QdqPlan, settings: StaticParams, { activation }: QdqSettings) {
-  const { executor, calibration: source, model } = ctx;
-  if (!source) throw new StudioError('calib/no-data', { step: STATIC_TITLE });
-  if (!executor) throw new StudioError('pass/refused', { step: STATIC_TITLE, reason: 'this host cannot run models' });
-  const { min, max } = codeRange(activation);
-  const calibration = await calibrate({
-    model,
-    executor,
-    source,
-    tensors: [...plan.values.keys()].filter((value) => !plan.sameAs.has(value)),
-    job: ctx,
-    maxSamples: settings.samples,
-    settings: {
-      method: settings.method,
-      percentile: settings.percentile,
-      grid: { symmetric: activation.symmetric, steps: max - min },
-    },
-  });
-  adviseSource(ctx, source.origin, calibration.samples);
-  return calibration.bounds;
 }
 
 /** Below opset 21 onnxruntime's own QuantizeLinear gives 16 bits. */
@@ -100,7 +76,7 @@ export const step = defineStep({
   source:
     'onnxruntime 1.30 quantize_static, QDQ format; ONNX QuantizeLinear-13, DequantizeLinear-13; entropy: Migacz, GTC 2017',
   runsOn: staticRunsOn,
-  check: checkStatic,
+  check: (model, settings) => [...checkRanges(settings.ranges), ...checkStatic(model, settings)],
   run: async (ctx, settings) => {
     if (!ctx.model.graph.nodes.some(staticChooser(settings))) {
       ctx.advise(nothingStatic());
@@ -117,10 +93,11 @@ export const step = defineStep({
       ctx.advise(nothingStatic());
       return;
     }
-    const bounds = await measure(ctx, plan, settings, qdq);
+    const ranges = await measureRanges(ctx, plan, settings, qdq);
+    ctx.leave({ calibration: rangeFacts(ranges, settings.method) });
     reportFusion(ctx, editor, plan, settings.activationType);
     if (qdq.activationDomain !== '') importContribOps(ctx.model);
-    const rewriter = new QdqRewriter(ctx, editor, plan, qdq, bounds);
+    const rewriter = new QdqRewriter(ctx, editor, plan, qdq, ranges.bounds);
     await rewriter.rewrite();
     closeScopes(scopes);
     for (const value of rewriter.replaced) dropIfUnused(scopes[0]!, value);

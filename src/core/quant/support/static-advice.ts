@@ -2,13 +2,7 @@
 import type { GraphEditor } from '../../ir/editor.ts';
 import type { Model, Node } from '../../ir/types.ts';
 import { forEachNode, isDefaultDomain } from '../../ir/walk.ts';
-import type {
-  Advisory,
-  CalibrationSource,
-  ExecutionProvider,
-  ProviderSupport,
-  StepContext,
-} from '../../step/define.ts';
+import type { Advisory, ExecutionProvider, ProviderSupport, StepContext } from '../../step/define.ts';
 import { nodeLabel, nodeSelector } from './patterns.ts';
 import { forecastFusion } from './qdq-fusion.ts';
 import { qdqOps, quantizableOps } from './qdq-ops.ts';
@@ -18,8 +12,6 @@ import { nothingToDo, someOf, unmatchedPatternAdvice } from './report.ts';
 import type { StaticParams } from './static-params.ts';
 
 export const STATIC_TITLE = 'INT8, activations quantized by calibration';
-/** Fewer say little about what other inputs will do. */
-const FEW_SAMPLES = 16;
 
 const isCore = ({ opType }: Node) => qdqOps[opType]?.role === 'core';
 export const nothingStatic = () =>
@@ -92,26 +84,6 @@ export function staticRunsOn({ activationType }: StaticParams): Record<Execution
     webnn: { level: 'partial', reason: 'which quantized operators run depends on the device' },
     cpu: { level: 'full' },
   };
-}
-
-export function adviseSource(ctx: StepContext, origin: CalibrationSource['origin'], samples: number): void {
-  const says = {
-    'calibration-split': "the task's calibration inputs",
-    'task-inputs': 'the very inputs that the task judges by, so its figures flatter',
-    generated:
-      'random inputs, which may be far from real ones: choose a task with real data before you trust the result',
-  }[origin];
-  ctx.advise({
-    level: origin === 'generated' ? 'warning' : 'info',
-    code: 'quant/calibrated',
-    message: `Activations were calibrated with ${samples} samples: ${says}.`,
-  });
-  if (samples < FEW_SAMPLES)
-    ctx.advise({
-      level: 'warning',
-      code: 'quant/few-samples',
-      message: `${samples} calibration samples are few: values beyond what they show are clipped. ${FEW_SAMPLES} to 200 are usual.`,
-    });
 }
 
 /** Values inside subgraphs cannot be observed from outside, so there is nothing to calibrate them by. */

@@ -63,6 +63,11 @@ export const staticParams = z.object({
     description: 'At most so many inputs are run, the first ones.',
     unit: 'samples',
   }),
+  ranges: z.array(z.string().min(1).max(400)).max(1000).default([]).meta({
+    title: 'Ranges set by hand',
+    description:
+      'Entries of the form tensor=min..max, e.g. conv1_out=-3.5..12: take this range for the value instead of the calibrated one. Widened to hold zero, which has a code of its own.',
+  }),
   opTypes: z
     .array(z.string().min(1).max(80))
     .max(100)

@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { quietJob } from '../../../../src/core/base/progress.ts';
 import { calibrate } from '../../../../src/core/calib/calibrate.ts';
 import { collectActivations } from '../../../../src/core/calib/collect-activations.ts';
+import { RangeCache } from '../../../../src/core/calib/range-cache.ts';
+import { RangeObserver } from '../../../../src/core/calib/range-observer.ts';
+import { calibrationMethodIds } from '../../../../src/core/calib/types.ts';
 import { makeGraph, makeModel, makeNode, valueInfo } from '../../../../src/core/ir/build.ts';
 import { bytesOf } from '../../../../src/core/ir/tensor.ts';
 import type { CalibrationSource, Executor, HostTensor } from '../../../../src/core/step/define.ts';
@@ -160,5 +163,63 @@ describe('calibrate', () => {
       code: 'calib/not-finite',
       data: { tensor: 'doubled', sample: 2 },
     });
+  });
+
+  it('does not run the samples again for another method, and only new values for a longer list', async () => {
+    const cache = new RangeCache();
+    let runs = 0;
+    const counting: Executor = {
+      ...native,
+      runEach(bytes, feeds) {
+        runs += feeds.length;
+        return native.runEach!(bytes, feeds);
+      },
+    };
+    const request = { model, executor: counting, source: three, job: quietJob, cache };
+    const first = await calibrate({ ...request, tensors: ['doubled'], settings: { ...settings, method: 'mse' } });
+    expect([first.looks, runs]).toEqual([2, 6]);
+    const symmetric = { symmetric: true, steps: 254 };
+    for (const method of calibrationMethodIds) {
+      const again = await calibrate({
+        ...request,
+        tensors: ['doubled'],
+        settings: { ...settings, method, grid: symmetric },
+      });
+      const alone = await calibrate({
+        ...request,
+        cache: new RangeCache(),
+        tensors: ['doubled'],
+        settings: { ...settings, method, grid: symmetric },
+      });
+      expect([again.looks, again.samples]).toEqual([0, 3]);
+      expect(again.bounds).toEqual(alone.bounds);
+    }
+    runs = 0;
+    const more = await calibrate({ ...request, tensors, settings });
+    expect([more.looks, runs]).toEqual([1, 3]);
+    // Other samples, or other weights, are another collection.
+    const other = await calibrate({ ...request, source: source(feed(1, 2)), tensors, settings });
+    expect(other.looks).toBe(1);
+    const changed = { ...model, graph: { ...model.graph, initializers: new Map(model.graph.initializers) } };
+    changed.graph.initializers.set('two', floatTensor('two', [], [3]));
+    expect((await calibrate({ ...request, model: changed, tensors, settings })).looks).toBe(1);
+  });
+
+  it('draws the same picture whatever the order of the samples', async () => {
+    const values = [Float32Array.of(0.01, -0.5, 0, 3), Float32Array.of(-120, 7, 7.5), Float32Array.of(0.25)];
+    const pictures = [values, values.toReversed()].map((order) => {
+      const observer = new RangeObserver('t');
+      for (const sample of order) observer.observe(sample);
+      return observer.picture(64);
+    });
+    expect(pictures[0]).toEqual(pictures[1]);
+    const { min, max, counts, total } = pictures[0]!;
+    expect(counts.length).toBeLessThanOrEqual(64);
+    expect(total).toBe(7);
+    expect(min).toBeLessThanOrEqual(-120);
+    expect(max).toBeGreaterThan(7.5);
+    const width = (max - min) / counts.length;
+    expect(counts[Math.floor((-120 - min) / width)]).toBe(1);
+    expect(counts[Math.floor((7 - min) / width)]).toBeGreaterThanOrEqual(2);
   });
 });

@@ -5,7 +5,7 @@ import { quietJob } from '../../../../src/core/base/progress.ts';
 import { loadTask } from '../../../../src/core/eval/tasks/load-task.ts';
 import { attrInt, attrInts, attrString } from '../../../../src/core/ir/attributes.ts';
 import { makeGraph, makeModel, makeNode, valueInfo } from '../../../../src/core/ir/build.ts';
-import { tensorFromInts } from '../../../../src/core/ir/tensor.ts';
+import { smallValues, tensorFromInts } from '../../../../src/core/ir/tensor.ts';
 import type { Model, Node, Tensor } from '../../../../src/core/ir/types.ts';
 import { expandHalfWeights } from '../../../../src/core/onnx/half-weights.ts';
 import { readModel } from '../../../../src/core/onnx/read.ts';
@@ -14,6 +14,7 @@ import { quantizeBias, quantizeWeight } from '../../../../src/core/quant/support
 import { applyRecipe } from '../../../../src/core/recipe/apply.ts';
 import { recipeSchema } from '../../../../src/core/recipe/schema.ts';
 import type { CalibrationSource } from '../../../../src/core/step/define.ts';
+import type { StepsOutcome } from '../../../../src/core/step/run-steps.ts';
 import { openNodeRuntime } from '../../../../src/runtime/node-ort.ts';
 import { countOps, memoryStore, relativeError, runOnNode, runOnWasm, runtimes } from './support/bench.ts';
 import { floatTensor, sampleValues } from './support/models.ts';
@@ -311,6 +312,115 @@ describe('calibration data', () => {
         ['quant/few-samples', 'warning'],
       ]),
     );
+  });
+});
+
+describe('ranges', () => {
+  const source = modelOf({ nodes: [conv('x', 'c'), conv('c', 'y')], weights: convWeights });
+  const scaleOf = (model: Model, value: string) => smallValues(model.graph.initializers.get(`${value}_scale`)!)![0]!;
+  interface Row {
+    tensor: string;
+    method: string;
+    observed: { min: number; max: number };
+    chosen: { min: number; max: number };
+    histogram: { min: number; max: number; counts: number[] };
+  }
+  const rowsOf = (outcome: StepsOutcome) => outcome.ledger[0]!.facts!.calibration as unknown as Row[];
+
+  it('are left for the report, with a histogram that holds every value but zeros', async () => {
+    for (const method of ['min-max', 'mse'] as const) {
+      const outcome = await quantizeStatically(source, generated(image, 5), { method }, false);
+      const rows = rowsOf(outcome);
+      expect(rows.map(({ tensor }) => tensor).sort()).toEqual(['c', 'x', 'y']);
+      for (const { tensor, observed, chosen, histogram } of rows) {
+        expect(histogram.counts.length).toBeLessThanOrEqual(64);
+        expect(histogram.min).toBeLessThanOrEqual(observed.min);
+        expect(histogram.max).toBeGreaterThanOrEqual(observed.max);
+        expect(histogram.counts.reduce((a, b) => a + b)).toBe(5 * 256);
+        expect(chosen.min).toBeGreaterThanOrEqual(observed.min);
+        expect(chosen.max).toBeLessThanOrEqual(observed.max);
+        expect(scaleOf(outcome.model, tensor)).toBeCloseTo((chosen.max - chosen.min) / 255, 6);
+      }
+    }
+  });
+
+  it('can be set by hand', async () => {
+    const outcome = await quantizeStatically(
+      source,
+      generated(image, 5),
+      { ranges: ['c = -0.5..0.7', 'z=0..1'] },
+      false,
+    );
+    expect(scaleOf(outcome.model, 'c')).toBeCloseTo(1.2 / 255, 7);
+    const row = rowsOf(outcome).find(({ tensor }) => tensor === 'c')!;
+    expect(row).toMatchObject({ method: 'given', chosen: { min: -0.5, max: 0.7 } });
+    expect(row.observed.max).toBeGreaterThan(0.7);
+    expect(outcome.advisories.find(({ code }) => code === 'quant/range-of-nothing')!.message).toMatch(/"z".*: x, c, y/);
+  });
+
+  it('are refused where they make no sense', async () => {
+    for (const [entry, reason] of [
+      ['c', /form tensor=min..max/],
+      ['c=1', /form tensor=min..max/],
+      ['c=a..2', /finite/],
+      ['c=-1..Infinity', /finite/],
+      ['c=2..2', /below/],
+      ['c=3..-1', /below/],
+    ] as const) {
+      const recipe = recipeSchema.parse({ name: 'r', steps: [{ id: 'static-int8', params: { ranges: [entry] } }] });
+      const request = { model: source, recipe, job: quietJob, store: memoryStore, executor };
+      await expect(applyRecipe({ ...request, calibration: generated(image) })).rejects.toMatchObject({
+        code: 'pass/refused',
+        data: { reason: expect.stringMatching(reason) },
+      });
+    }
+  });
+
+  it('of values that are always zero are said to be unknown', async () => {
+    const zeros = modelOf({
+      nodes: [node('Mul', ['x', 'zero'], 'z'), conv('z', 'y')],
+      weights: [...convWeights, floatTensor('zero', [], [0])],
+    });
+    const { advisories } = await quantizeStatically(zeros, generated(image), {}, false);
+    expect(advisories.find(({ code }) => code === 'quant/all-zero')!.message).toMatch(/^z: zero in every/);
+  });
+});
+
+describe('types', () => {
+  const source = modelOf({ nodes: [conv('x', 'c'), node('Relu', ['c'], 'r'), conv('r', 'y')], weights: convWeights });
+
+  it('16 bits are nearly exact, by the standard from opset 21 on and by onnxruntime below', async () => {
+    for (const [opset, operator] of [
+      [17, 'com.microsoft.QuantizeLinear'],
+      [21, 'QuantizeLinear'],
+    ] as const)
+      for (const params of [
+        { activationType: 'uint16' },
+        { activationType: 'int16', symmetricActivations: true },
+        { activationType: 'int16', weightType: 'int8' },
+      ]) {
+        // Training information keeps the model from being raised.
+        const trainingInfo = opset === 17 ? [new Uint8Array()] : [];
+        const versioned = { ...source, irVersion: 10, opsetImports: new Map([['', opset]]), trainingInfo };
+        const outcome = await quantizeStatically(versioned, generated(image), { ...params, method: 'min-max' }, false);
+        // Relu stays between two pairs where it cannot be folded.
+        const pairs = 'symmetricActivations' in params ? 4 : 3;
+        expect(countOps(outcome.model)[operator]).toBe(pairs);
+        await expectClose(source, outcome.model, 0.02);
+        expect(outcome.ledger[0]!.facts!.fusion).toMatchObject({ integer: 0, pairsUnfused: pairs });
+        expect(outcome.advisories.map(({ code }) => code)).toContain('quant/unfused');
+      }
+  });
+
+  it('weights of either type are the same numbers', async () => {
+    const [signed, unsigned] = await Promise.all(
+      (['int8', 'uint8'] as const).map((weightType) =>
+        quantizeStatically(source, generated(image), { weightType }, false),
+      ),
+    );
+    const feeds = feedOf(image, 5);
+    const y = (await runOnNode(signed!.model, feeds, 'disabled')).get('y');
+    expect((await runOnNode(unsigned!.model, feeds, 'disabled')).get('y')).toEqual(y);
   });
 });
 
