@@ -91,6 +91,7 @@ export const i32 = {
   mul: (a: Code, b: Code): Code => [a, b, 0x6c],
   isZero: (a: Code): Code => [a, 0x45],
   lessUnsigned: (a: Code, b: Code): Code => [a, b, 0x49],
+  load: (address: Code, offset = 0): Code => [address, 0x28, memoryArgument(offset)],
   store: (address: Code, value: Code, offset = 0): Code => [address, value, 0x36, memoryArgument(offset)],
 };
 

@@ -1,0 +1,327 @@
+/**
+ * SIMD kernels of dense float32 linear algebra with triangular matrices: what Cholesky factorization and GPTQ's column
+ * loop are made of. Right-hand sides come in panels of 8 columns: row after row of 8 float32 (32 bytes), two vectors.
+ * Left-hand sides are row-major with a row length in bytes. All addresses are byte addresses, 16-byte aligned for
+ * panels. Loops over an inner index are unrolled by 4.
+ */
+import { block, branchIf, type Code, countUp, type FunctionSource, get, i32, loop, set, v128 } from './assembler.ts';
+
+/** Columns of a panel. */
+export const PANEL_COLUMNS = 8;
+export const PANEL_ROW_BYTES = 32;
+
+/** The largest float32 below one half: adding it and taking the floor rounds halves up and nothing else. */
+const JUST_BELOW_HALF = 0.49999997;
+
+/** Runs the body while `counter` > 0, taking `step` off first. */
+const countDown = (counter: number, step: number, ...body: Code[]): Code =>
+  block(
+    loop(
+      branchIf(i32.isZero(get(counter)), 1),
+      set(counter, i32.sub(get(counter), i32.const(step))),
+      body,
+      branchIf(i32.const(1), 0),
+    ),
+  );
+
+const four = [0, 1, 2, 3] as const;
+
+/**
+ * multiplyAdd(a, aRowBytes, b, c, rows, depthBytes): C += A B, with A [rows, depth], B [depth, 8] and C [rows, 8] panels.
+ * `rows` is a multiple of 4, depthBytes (4 x depth) a positive multiple of 16.
+ */
+function multiplyAdd(): FunctionSource {
+  const [a, aRowBytes, b, c, rows, depthBytes] = [0, 1, 2, 3, 4, 5];
+  const [row, k, at] = [6, 7, 8];
+  const rowOf = [9, 10, 11, 12];
+  const [b0, b1, factor] = [13, 14, 15];
+  const sums = four.map((r) => [16 + 2 * r, 17 + 2 * r] as const);
+  return {
+    name: 'multiplyAdd',
+    params: ['i32', 'i32', 'i32', 'i32', 'i32', 'i32'],
+    results: [],
+    locals: [...Array<'i32'>(7).fill('i32'), ...Array<'v128'>(11).fill('v128')],
+    body: countUp(
+      row,
+      get(rows),
+      4,
+      set(rowOf[0]!, get(a)),
+      [1, 2, 3].map((r) => set(rowOf[r]!, i32.add(get(rowOf[r - 1]!), get(aRowBytes)))),
+      set(a, i32.add(get(rowOf[3]!), get(aRowBytes))),
+      four.map((r) => [
+        set(sums[r]![0], v128.load(get(c), r * PANEL_ROW_BYTES)),
+        set(sums[r]![1], v128.load(get(c), r * PANEL_ROW_BYTES + 16)),
+      ]),
+      set(at, get(b)),
+      countUp(
+        k,
+        get(depthBytes),
+        16,
+        four.map((step) => [
+          set(b0, v128.load(get(at), step * PANEL_ROW_BYTES)),
+          set(b1, v128.load(get(at), step * PANEL_ROW_BYTES + 16)),
+          four.map((r) => [
+            set(factor, v128.loadSplat32(get(rowOf[r]!), step * 4)),
+            set(sums[r]![0], v128.fAdd(get(sums[r]![0]), v128.fMul(get(factor), get(b0)))),
+            set(sums[r]![1], v128.fAdd(get(sums[r]![1]), v128.fMul(get(factor), get(b1)))),
+          ]),
+        ]),
+        four.map((r) => set(rowOf[r]!, i32.add(get(rowOf[r]!), i32.const(16)))),
+        set(at, i32.add(get(at), i32.const(4 * PANEL_ROW_BYTES))),
+      ),
+      four.map((r) => [
+        v128.store(get(c), get(sums[r]![0]), r * PANEL_ROW_BYTES),
+        v128.store(get(c), get(sums[r]![1]), r * PANEL_ROW_BYTES + 16),
+      ]),
+      set(c, i32.add(get(c), i32.const(4 * PANEL_ROW_BYTES))),
+    ),
+  };
+}
+
+/**
+ * subtractGram(a, b, panels, c, cRowBytes, depth): four rows of C -= A^T B for `panels` panels side by side. `a` is the
+ * address of four neighbouring columns in a panel [depth, 8]; B's panels [depth, 8] lie one after the other; C is
+ * row-major. depth is a positive multiple of 4.
+ */
+function subtractGram(): FunctionSource {
+  const [a, b, panels, c, cRowBytes, depth] = [0, 1, 2, 3, 4, 5];
+  const [panel, k, at] = [6, 7, 8];
+  const rowOf = [9, 10, 11, 12];
+  const [b0, b1, factor] = [13, 14, 15];
+  const sums = four.map((r) => [16 + 2 * r, 17 + 2 * r] as const);
+  return {
+    name: 'subtractGram',
+    params: ['i32', 'i32', 'i32', 'i32', 'i32', 'i32'],
+    results: [],
+    locals: [...Array<'i32'>(7).fill('i32'), ...Array<'v128'>(11).fill('v128')],
+    body: [
+      set(rowOf[0]!, get(c)),
+      [1, 2, 3].map((r) => set(rowOf[r]!, i32.add(get(rowOf[r - 1]!), get(cRowBytes)))),
+      countUp(
+        panel,
+        get(panels),
+        1,
+        four.map((r) => [set(sums[r]![0], v128.load(get(rowOf[r]!))), set(sums[r]![1], v128.load(get(rowOf[r]!), 16))]),
+        set(at, get(a)),
+        countUp(
+          k,
+          get(depth),
+          4,
+          four.map((step) => [
+            set(b0, v128.load(get(b), step * PANEL_ROW_BYTES)),
+            set(b1, v128.load(get(b), step * PANEL_ROW_BYTES + 16)),
+            four.map((r) => [
+              set(factor, v128.loadSplat32(get(at), step * PANEL_ROW_BYTES + r * 4)),
+              set(sums[r]![0], v128.fSub(get(sums[r]![0]), v128.fMul(get(factor), get(b0)))),
+              set(sums[r]![1], v128.fSub(get(sums[r]![1]), v128.fMul(get(factor), get(b1)))),
+            ]),
+          ]),
+          set(at, i32.add(get(at), i32.const(4 * PANEL_ROW_BYTES))),
+          set(b, i32.add(get(b), i32.const(4 * PANEL_ROW_BYTES))),
+        ),
+        four.map((r) => [
+          v128.store(get(rowOf[r]!), get(sums[r]![0])),
+          v128.store(get(rowOf[r]!), get(sums[r]![1]), 16),
+          set(rowOf[r]!, i32.add(get(rowOf[r]!), i32.const(PANEL_ROW_BYTES))),
+        ]),
+      ),
+    ],
+  };
+}
+
+/**
+ * solvePanels(t, tRowBytes, inverses, panel, panels, rows): X = T^-1 P in place, T lower triangular [rows, rows] with
+ * the reciprocals of its diagonal in `inverses`; `panels` panels [rows, 8] one after the other.
+ */
+function solvePanels(): FunctionSource {
+  const [t, tRowBytes, inverses, panel, panels, rows] = [0, 1, 2, 3, 4, 5];
+  const [index, i, j, left, coefficient, row, inverse] = [6, 7, 8, 9, 10, 11, 12];
+  const [sum0, sum1, factor] = [13, 14, 15];
+  return {
+    name: 'solvePanels',
+    params: ['i32', 'i32', 'i32', 'i32', 'i32', 'i32'],
+    results: [],
+    locals: [...Array<'i32'>(7).fill('i32'), 'v128', 'v128', 'v128'],
+    body: countUp(
+      index,
+      get(panels),
+      1,
+      set(row, get(panel)),
+      set(inverse, get(inverses)),
+      set(left, get(t)),
+      countUp(
+        i,
+        get(rows),
+        1,
+        set(sum0, v128.load(get(row))),
+        set(sum1, v128.load(get(row), 16)),
+        set(coefficient, get(left)),
+        set(j, get(panel)),
+        block(
+          loop(
+            branchIf(i32.isZero(i32.lessUnsigned(get(j), get(row))), 1),
+            set(factor, v128.loadSplat32(get(coefficient))),
+            set(sum0, v128.fSub(get(sum0), v128.fMul(get(factor), v128.load(get(j))))),
+            set(sum1, v128.fSub(get(sum1), v128.fMul(get(factor), v128.load(get(j), 16)))),
+            set(coefficient, i32.add(get(coefficient), i32.const(4))),
+            set(j, i32.add(get(j), i32.const(PANEL_ROW_BYTES))),
+            branchIf(i32.const(1), 0),
+          ),
+        ),
+        set(factor, v128.loadSplat32(get(inverse))),
+        v128.store(get(row), v128.fMul(get(sum0), get(factor))),
+        v128.store(get(row), v128.fMul(get(sum1), get(factor)), 16),
+        set(inverse, i32.add(get(inverse), i32.const(4))),
+        set(left, i32.add(get(left), get(tRowBytes))),
+        set(row, i32.add(get(row), i32.const(PANEL_ROW_BYTES))),
+      ),
+      set(panel, get(row)),
+    ),
+  };
+}
+
+/** Locals that the three functions below have in common. */
+const back = { r: 0, rRowBytes: 1, w: 2, p: 3, e: 4, rows: 5 } as const;
+
+/**
+ * For rows from the last to the first: sum = P[i] + the sum over j > i of R[i, j] E[j], then `finish` with the sums in
+ * locals `sum0`, `sum1` and the row's byte offset in a panel in `offset`.
+ */
+function backwards(
+  name: string,
+  extraParams: number,
+  extraVectors: number,
+  finish: (locals: {
+    sums: readonly [number, number];
+    offset: number;
+    index: number;
+    vectors: readonly number[];
+  }) => Code,
+): FunctionSource {
+  const first = 6 + extraParams;
+  const [index, offset, at, left, end] = [first, first + 1, first + 2, first + 3, first + 4];
+  const [sum0, sum1, factor] = [first + 5, first + 6, first + 7];
+  const vectors = Array.from({ length: extraVectors }, (_, i) => first + 8 + i);
+  return {
+    name,
+    params: Array<'i32'>(6 + extraParams).fill('i32'),
+    results: [],
+    locals: [...Array<'i32'>(5).fill('i32'), ...Array<'v128'>(3 + extraVectors).fill('v128')],
+    body: [
+      set(index, get(back.rows)),
+      set(offset, i32.mul(get(back.rows), i32.const(PANEL_ROW_BYTES))),
+      set(end, i32.add(get(back.e), get(offset))),
+      // One past the diagonal of the last row, which has nothing to its right.
+      set(left, i32.add(get(back.r), i32.mul(get(back.rows), i32.add(get(back.rRowBytes), i32.const(4))))),
+      countDown(
+        index,
+        1,
+        set(offset, i32.sub(get(offset), i32.const(PANEL_ROW_BYTES))),
+        set(left, i32.sub(get(left), i32.add(get(back.rRowBytes), i32.const(4)))),
+        set(sum0, v128.load(i32.add(get(back.p), get(offset)))),
+        set(sum1, v128.load(i32.add(get(back.p), get(offset)), 16)),
+        set(at, i32.add(i32.add(get(back.e), get(offset)), i32.const(PANEL_ROW_BYTES))),
+        set(back.rows, get(left)),
+        block(
+          loop(
+            branchIf(i32.isZero(i32.lessUnsigned(get(at), get(end))), 1),
+            set(factor, v128.loadSplat32(get(back.rows), 4)),
+            set(sum0, v128.fAdd(get(sum0), v128.fMul(get(factor), v128.load(get(at))))),
+            set(sum1, v128.fAdd(get(sum1), v128.fMul(get(factor), v128.load(get(at), 16)))),
+            set(back.rows, i32.add(get(back.rows), i32.const(4))),
+            set(at, i32.add(get(at), i32.const(PANEL_ROW_BYTES))),
+            branchIf(i32.const(1), 0),
+          ),
+        ),
+        finish({ sums: [sum0, sum1], offset, index, vectors }),
+      ),
+    ],
+  };
+}
+
+const at = (base: number, offset: number) => i32.add(get(base), get(offset));
+
+/**
+ * predictRows(r, rRowBytes, w, p, e, rows): P becomes the sums of `backwards`, and E = W - P: what the rows would be
+ * if none of them were rounded.
+ */
+function predictRows(): FunctionSource {
+  return backwards('predictRows', 0, 0, ({ sums, offset }) =>
+    sums.map((sum, half) => [
+      v128.store(at(back.p, offset), get(sum), half * 16),
+      v128.store(at(back.e, offset), v128.fSub(v128.load(at(back.w, offset), half * 16), get(sum)), half * 16),
+    ]),
+  );
+}
+
+/**
+ * quantizeRows(r, rRowBytes, w, p, e, rows, grids, gridOf, maxCode, weights, loss): each row's sums are rounded to codes
+ * q = clip(floor(sum * reciprocal + zero + 1/2), 0, maxCode), which replace P; E = W - (q - zero) * scale; and
+ * weights[i] * (sum - (q - zero) * scale)^2 is added to the 8 floats at `loss`. `gridOf` holds for each row the byte
+ * offset from `grids` of its grid: 8 scales, 8 reciprocals, 8 zero points. `maxCode` is the address of one float.
+ */
+function quantizeRows(): FunctionSource {
+  const [grids, gridOf, maxCode, weights, loss] = [6, 7, 8, 9, 10];
+  return backwards('quantizeRows', 5, 4, ({ sums, offset, index, vectors }) => {
+    const [code, zero, value, difference] = vectors as [number, number, number, number];
+    // `left` is no longer needed in this row, but the next row's; the grid's address goes through back.rows.
+    const grid = back.rows;
+    const rowOffset = i32.mul(get(index), i32.const(4));
+    return [
+      set(grid, i32.add(get(grids), i32.load(i32.add(get(gridOf), rowOffset)))),
+      sums.map((sum, half) => {
+        const lane = half * 16;
+        const scaled = v128.fAdd(v128.fMul(get(sum), v128.load(get(grid), 32 + lane)), get(zero));
+        const clipped = v128.fPseudoMin(v128.fPseudoMax(scaled, v128.splatFloat(0)), v128.loadSplat32(get(maxCode)));
+        return [
+          set(zero, v128.load(get(grid), 64 + lane)),
+          set(code, v128.fFloor(v128.fAdd(clipped, v128.splatFloat(JUST_BELOW_HALF)))),
+          set(value, v128.fMul(v128.fSub(get(code), get(zero)), v128.load(get(grid), lane))),
+          v128.store(at(back.p, offset), get(code), lane),
+          v128.store(at(back.e, offset), v128.fSub(v128.load(at(back.w, offset), lane), get(value)), lane),
+          set(difference, v128.fSub(get(sum), get(value))),
+          v128.store(
+            get(loss),
+            v128.fAdd(
+              v128.load(get(loss), lane),
+              v128.fMul(
+                v128.fMul(get(difference), get(difference)),
+                v128.loadSplat32(i32.add(get(weights), rowOffset)),
+              ),
+            ),
+            lane,
+          ),
+        ];
+      }),
+    ];
+  });
+}
+
+/** addLoss(r, rRowBytes, w, p, e, rows, weights, loss): weights[i] * sum^2 is added to the 8 floats at `loss`. */
+function addLoss(): FunctionSource {
+  const [weights, loss] = [6, 7];
+  return backwards('addLoss', 2, 0, ({ sums, index }) =>
+    sums.map((sum, half) =>
+      v128.store(
+        get(loss),
+        v128.fAdd(
+          v128.load(get(loss), half * 16),
+          v128.fMul(
+            v128.fMul(get(sum), get(sum)),
+            v128.loadSplat32(i32.add(get(weights), i32.mul(get(index), i32.const(4)))),
+          ),
+        ),
+        half * 16,
+      ),
+    ),
+  );
+}
+
+export const triangleKernelFunctions: readonly FunctionSource[] = [
+  multiplyAdd(),
+  subtractGram(),
+  solvePanels(),
+  predictRows(),
+  quantizeRows(),
+  addLoss(),
+];
