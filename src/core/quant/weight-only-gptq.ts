@@ -18,9 +18,9 @@ const params = z.object({
     description:
       "Share of the mean of the Hessian's diagonal that is added to it. It is raised where the Hessian is not positive definite.",
   }),
-  search: z
+  gridSearch: z
     .enum(['min-max', 'mse'])
-    .default('min-max')
+    .default('mse')
     .meta({
       title: 'Range of a block',
       description: 'All of the block, or as much of it as gives the least weighted squared error.',

@@ -68,7 +68,7 @@ describe('weight-only-gptq', () => {
       { bits: 4 },
       { bits: 3, blockSize: 64 },
       { bits: 2, actOrder: true },
-      { bits: 3, search: 'mse' },
+      { bits: 3, gridSearch: 'min-max' },
     ]) {
       const { gptq, plain, outcome } = await errors(model, params);
       expect(gptq).toBeLessThan(0.5 * plain);

@@ -16,7 +16,7 @@ export interface GptqRequest extends NBitsRequest {
   /** Important features first, on grids that are fixed beforehand, so that groups stay in the weight's own order. */
   readonly actOrder: boolean;
   readonly damping: number;
-  readonly search: GridSearch;
+  readonly gridSearch: GridSearch;
 }
 
 export interface GptqOutcome {

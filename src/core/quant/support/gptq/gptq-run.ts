@@ -23,7 +23,7 @@ import type { GridSearch } from './group-grids.ts';
 export interface GptqSettings extends WeightOnlySettings {
   readonly actOrder: boolean;
   readonly damping: number;
-  readonly search: GridSearch;
+  readonly gridSearch: GridSearch;
   readonly samples: number;
 }
 
@@ -136,14 +136,14 @@ class GptqRun {
   }
 
   async #quantize(weight: PlannedWeight, inputs: ReadonlySet<string>): Promise<void> {
-    const { actOrder, damping, search } = this.#settings;
+    const { actOrder, damping, gridSearch } = this.#settings;
     const { K, weight: source } = weight.sites[0];
     const total = this.#run.weights.length;
     this.#ctx.onProgress({ stage: 'quantizing weights by GPTQ', done: this.#done, total, unit: 'tensors' });
     const seen = [...inputs].map((name) => this.#hessians.get(name)!);
     const hessian = seen.length === 1 ? seen[0]!.hessian : sumOf(seen, inputs.size === 0 ? 0 : K);
     const tokens = seen.reduce((sum, input) => sum + input.tokens, 0);
-    const request = { ...matrixRequest(weight), hessian, actOrder, damping, search };
+    const request = { ...matrixRequest(weight), hessian, actOrder, damping, gridSearch };
     const outcome = await gptqMatrix(this.#ctx, this.#workspace, request);
     this.#run.replace(weight, outcome.matrix);
     this.#done += 1;

@@ -117,7 +117,7 @@ export class GptqTile {
 
   /** Rounds to nearest instead, on grids of the weights as they are. */
   roundToNearest(): boolean {
-    if (!this.#gridsOfWeights({ ...this.#scheme, search: 'min-max' })) return false;
+    if (!this.#gridsOfWeights({ ...this.#scheme, gridSearch: 'min-max' })) return false;
     this.#forEachWeight((code, at, codes) => {
       codes[at] = code;
     });
@@ -128,7 +128,7 @@ export class GptqTile {
   losses(): TileLosses {
     const gptq = this.#lossSum();
     const energy = this.#lossOf((errors) => errors.set(this.#machine.floats(this.#w, errors.length)));
-    this.#gridsOfWeights({ ...this.#scheme, search: 'min-max' });
+    this.#gridsOfWeights({ ...this.#scheme, gridSearch: 'min-max' });
     const weights = this.#machine.floats(this.#w, this.#panels * this.#factor.size * 8);
     const roundToNearest = this.#lossOf((errors) => {
       errors.fill(0);

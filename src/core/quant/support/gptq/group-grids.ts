@@ -12,7 +12,7 @@ const SHRINK_STEPS = 20;
 const LEAST_SHRINK = 0.5;
 
 export interface GridRequest extends NBitsScheme {
-  readonly search: GridSearch;
+  readonly gridSearch: GridSearch;
 }
 
 /** One panel's part of one group: rows of 8 values, and what an error in each row costs. */
@@ -33,7 +33,7 @@ export function chooseGrid(request: GridRequest, { values, importance }: GroupVa
   writeGrid(out, whole);
   let finite = whole.finite;
   for (let lane = 0; lane < 8; lane += 1) finite &&= Number.isFinite(min[lane]! + max[lane]!);
-  if (!finite || request.search === 'min-max') return finite;
+  if (!finite || request.gridSearch === 'min-max') return finite;
   const maxCode = 2 ** request.bits - 1;
   const least = gridErrors(out, values, importance, maxCode);
   const candidate = new Float32Array(GRID_FLOATS);

@@ -71,7 +71,7 @@ function request(
     hessian: correlatedHessian(K, 3 * K, 9),
     actOrder: false,
     damping: 0.01,
-    search: 'min-max',
+    gridSearch: 'min-max',
     ...over,
     weight,
   };
@@ -159,7 +159,7 @@ describe('gptqMatrix', () => {
   it('errs far less than rounding to nearest on correlated inputs, and reports both as they are', async () => {
     const K = 128;
     const N = 48;
-    for (const over of [{}, { bits: 3, blockSize: 128 }, { actOrder: true }, { search: 'mse' }] as const) {
+    for (const over of [{}, { bits: 3, blockSize: 128 }, { actOrder: true }, { gridSearch: 'mse' }] as const) {
       const asked = request(K, N, over);
       const { matrix, relativeLoss } = await gptqMatrix(ctx, new GptqWorkspace(), asked);
       // Against the damped Hessian, which is what is minimized.
