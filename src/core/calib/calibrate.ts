@@ -1,4 +1,5 @@
 /** From calibration inputs to the range of each value. */
+import { blameWeight } from './blame-weight.ts';
 import type { CollectRequest } from './collect-activations.ts';
 import { collectActivations } from './collect-activations.ts';
 import { collectionKey, RangeCache } from './range-cache.ts';
@@ -23,8 +24,19 @@ export interface Calibration {
 
 const ownCache = new RangeCache();
 
-/** @throws StudioError calib/*, task/shape-mismatch, job/cancelled, runtime/* */
+/**
+ * @throws StudioError calib/*, task/shape-mismatch, job/cancelled, runtime/*; pass/bad-weight where a weight is why a
+ *   value is not finite
+ */
 export async function calibrate(request: CalibrateRequest): Promise<Calibration> {
+  try {
+    return await measureBounds(request);
+  } catch (error) {
+    throw await blameWeight(request.model, error);
+  }
+}
+
+async function measureBounds(request: CalibrateRequest): Promise<Calibration> {
   const { tensors, settings, cache = ownCache, maxSamples = Number.POSITIVE_INFINITY } = request;
   const key = await collectionKey(request.model, request.source, maxSamples);
   const known = key === undefined ? undefined : cache.get(key);

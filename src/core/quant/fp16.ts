@@ -13,7 +13,7 @@ import { type HalfPlan, planHalf } from './support/half-plan.ts';
 import { HalfRewriter } from './support/half-rewrite.ts';
 import { defaultOpBlockList } from './support/half-rules.ts';
 import { HalfWeights } from './support/half-weights.ts';
-import { findTooLarge } from './support/halves.ts';
+import { surveyWeights } from './support/halves.ts';
 import { nodeLabel, nodePatternParams } from './support/patterns.ts';
 import { nothingToDo, someOf, unmatchedPatternAdvice } from './support/report.ts';
 import { closeScopes, openScopes, opsetOf, type Scope } from './support/scopes.ts';
@@ -81,9 +81,9 @@ function hasFloat32Weights(model: Model): boolean {
   return found;
 }
 
-/** Initializers and Constant nodes, in the form in which the editors give them. */
-function float32Constants(scopes: readonly Scope[]): Set<Tensor> {
-  const tensors = new Set<Tensor>();
+/** Initializers and Constant nodes, in the form in which the editors give them, with the names of their values. */
+function float32Constants(scopes: readonly Scope[]): Map<Tensor, string> {
+  const tensors = new Map<Tensor, string>();
   for (const { editor, graph } of scopes) {
     const values = [
       ...graph.initializers.keys(),
@@ -91,7 +91,7 @@ function float32Constants(scopes: readonly Scope[]): Set<Tensor> {
     ];
     for (const value of values) {
       const tensor = editor.constantOf(value);
-      if (tensor?.dtype === 'float32') tensors.add(tensor);
+      if (tensor?.dtype === 'float32') tensors.set(tensor, value);
     }
   }
   return tensors;
@@ -173,9 +173,15 @@ export const step = defineStep({
   check,
   run: async (ctx, settings) => {
     const scopes = openScopes(ctx.model);
-    const tooLarge = settings.protectLargeWeights
-      ? await findTooLarge(ctx, float32Constants(scopes))
-      : new Set<Tensor>();
+    const constants = float32Constants(scopes);
+    const { tooLarge: large, notNumbers } = await surveyWeights(ctx, constants.keys());
+    const tooLarge = settings.protectLargeWeights ? large : new Set<Tensor>();
+    for (const tensor of notNumbers)
+      ctx.advise({
+        level: 'warning',
+        code: 'quant/nan-weight',
+        message: `Weight "${constants.get(tensor)}" has NaN elements, here as in the original; what reads them is NaN too.`,
+      });
     const unfit = await reasonsByLimits(ctx, scopes, TITLE, settings);
     const plan = planHalf(scopes, await ctx.shapes(), opsetOf(ctx.model), { ...settings, tooLarge, unfit });
     const weights = new HalfWeights(ctx, plan);

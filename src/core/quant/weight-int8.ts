@@ -84,14 +84,21 @@ function selectUses(scopes: readonly Scope[], settings: Params): WeightUse[] {
   });
 }
 
-function groupingFor(use: WeightUse, { granularity, blockSize }: Params): Grouping {
+function groupingFor(use: WeightUse, { granularity, blockSize, expand }: Params): Grouping {
   if (granularity === 'tensor') return { kind: 'tensor' };
   const axis = use.reductionAxis;
   const dims = use.source.tensor.dims;
-  if (granularity === 'block' && axis !== undefined && dims[axis]! % blockSize === 0)
+  // onnxruntime 1.30 makes MatMulIntegerToFloat of two dequantized operands, which fails in a run when one has blocks.
+  const isFusedWrongly = expand === 'run' && readsDequantized(use);
+  if (granularity === 'block' && !isFusedWrongly && axis !== undefined && dims[axis]! % blockSize === 0)
     return { kind: 'block', axis, size: blockSize };
   return { kind: 'channel', axis: use.channelAxis };
 }
+
+const readsDequantized = ({ scope, node, inputIndex }: WeightUse): boolean =>
+  node.inputs.some(
+    (value, index) => index !== inputIndex && scope.editor.producerOf(value)?.opType === 'DequantizeLinear',
+  );
 
 /**
  * Where DequantizeLinear cannot be had in the wanted granularity, weights are expanded by Cast and Mul: the result is
@@ -155,7 +162,7 @@ function check(model: Model, settings: Params): Advisory[] {
     advice.push({
       level: 'info',
       code: 'quant/no-blocks',
-      message: `${uneven.length} of ${uses.length} weights are no products, or their length is no multiple of ${settings.blockSize}; they are quantized per channel.`,
+      message: `${uneven.length} of ${uses.length} weights are no products, or their length is no multiple of ${settings.blockSize}, or their input is dequantized too; they are quantized per channel.`,
     });
   if (settings.expand === 'run' && uses.some(({ family }) => family === 'linear'))
     advice.push({

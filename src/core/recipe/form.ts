@@ -9,12 +9,7 @@ interface FieldBase {
   readonly title: string;
   readonly description: string;
   readonly unit?: string;
-  /** Folded away at first: `.meta({ advanced })` says so, else lists and what comes after the first few parameters. */
-  readonly advanced?: boolean;
 }
-
-/** A step's most important parameters are declared first; people who only want to choose see these. */
-const PRIMARY_FIELDS = 4;
 
 export type FormField = FieldBase &
   (
@@ -41,7 +36,6 @@ interface JsonSchemaNode {
   readonly title?: string;
   readonly description?: string;
   readonly unit?: string;
-  readonly advanced?: boolean;
   readonly optionTitles?: Record<string, string>;
   readonly default?: unknown;
   readonly enum?: readonly (string | number)[];
@@ -53,17 +47,17 @@ interface JsonSchemaNode {
 }
 
 /**
- * @param schema a z.object whose fields have defaults and `.meta({ title, description, unit?, optionTitles?, advanced? })`
+ * @param schema a z.object whose fields have defaults and `.meta({ title, description, unit?, optionTitles? })`
  * @throws Error for a field that no control can draw; a test runs this over the whole registry
  */
 export function formFields(schema: z.ZodObject): FormField[] {
   const { properties = {} } = z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }) as {
     properties?: Record<string, JsonSchemaNode>;
   };
-  return Object.entries(properties).map(([key, node], index) => toField(key, node, index));
+  return Object.entries(properties).map(([key, node]) => toField(key, node));
 }
 
-function toField(key: string, node: JsonSchemaNode, index: number): FormField {
+function toField(key: string, node: JsonSchemaNode): FormField {
   if (node.default === undefined) throw new Error(`Parameter ${key} has no default.`);
   if (!node.title) throw new Error(`Parameter ${key} has no title.`);
   const base = {
@@ -71,7 +65,6 @@ function toField(key: string, node: JsonSchemaNode, index: number): FormField {
     title: node.title,
     description: node.description ?? '',
     ...(node.unit ? { unit: node.unit } : {}),
-    ...((node.advanced ?? (node.type === 'array' || index >= PRIMARY_FIELDS)) ? { advanced: true } : {}),
   };
   const options = node.enum ?? node.anyOf?.map((option) => option.const).filter((value) => value !== undefined);
   if (options && options.length > 0)

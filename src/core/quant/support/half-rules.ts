@@ -75,6 +75,9 @@ const halfSince: Readonly<Record<string, number>> = {
   DequantizeLinear: 19,
   QuantizeLinear: 19,
   DynamicQuantizeLinear: Number.POSITIVE_INFINITY,
+  // Their scales may be float16 from opset 21 on, but onnxruntime 1.30 has no such kernels.
+  QLinearConv: Number.POSITIVE_INFINITY,
+  QLinearMatMul: Number.POSITIVE_INFINITY,
   CumSum: 14,
   IsInf: 20,
   Range: Number.POSITIVE_INFINITY,

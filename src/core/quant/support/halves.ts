@@ -92,28 +92,42 @@ export function createHalfConverter(): HalfConverter {
 const READ_BYTES = 8 << 20;
 const LARGEST_HALF = 65504;
 
-/** Float32 tensors with a finite element beyond +-65504. Reads each once. */
-export async function findTooLarge(ctx: StepContext, tensors: Iterable<Tensor>): Promise<Set<Tensor>> {
-  const found = new Set<Tensor>();
-  for (const tensor of tensors) {
-    const count = elementCount(tensor.dims);
-    for (let start = 0; start < count && !found.has(tensor); start += READ_BYTES / 4) {
-      throwIfCancelled(ctx.signal);
-      if (start > 0) await ctx.yield();
-      const length = Math.min(READ_BYTES / 4, count - start);
-      const values = floatsOf('float32', await readTensorSlab(tensor, start * 4, length * 4), length, tensor.name);
-      if (hasLarge(values)) found.add(tensor);
-    }
-  }
-  return found;
+export interface WeightSurvey {
+  /** With a finite element beyond +-65504. */
+  readonly tooLarge: ReadonlySet<Tensor>;
+  /** With a NaN. */
+  readonly notNumbers: ReadonlySet<Tensor>;
 }
 
-function hasLarge(values: Float32Array): boolean {
+/** Looks at float32 tensors for what float16 cannot hold. Reads each once. */
+export async function surveyWeights(ctx: StepContext, tensors: Iterable<Tensor>): Promise<WeightSurvey> {
+  const tooLarge = new Set<Tensor>();
+  const notNumbers = new Set<Tensor>();
+  for (const tensor of tensors) {
+    const count = elementCount(tensor.dims);
+    throwIfCancelled(ctx.signal);
+    for (let start = 0; start < count; start += READ_BYTES / 4) {
+      if (start > 0) await ctx.yield();
+      throwIfCancelled(ctx.signal);
+      const length = Math.min(READ_BYTES / 4, count - start);
+      const values = floatsOf('float32', await readTensorSlab(tensor, start * 4, length * 4), length, tensor.name);
+      if (!isPlain(values)) {
+        if (values.some((value) => Number.isFinite(value) && Math.abs(value) > LARGEST_HALF)) tooLarge.add(tensor);
+        if (values.some(Number.isNaN)) notNumbers.add(tensor);
+      }
+    }
+  }
+  return { tooLarge, notNumbers };
+}
+
+/** No NaN, nothing beyond the range of float16: nearly every slab, so this is the loop that must be fast. */
+function isPlain(values: Float32Array): boolean {
+  let fitting = 0;
   for (let i = 0; i < values.length; i += 1) {
     const value = values[i]!;
-    if ((value > LARGEST_HALF || value < -LARGEST_HALF) && Number.isFinite(value)) return true;
+    if (value <= LARGEST_HALF && value >= -LARGEST_HALF) fitting += 1;
   }
-  return false;
+  return fitting === values.length;
 }
 
 /** A float32 tensor as float16 under another name. */

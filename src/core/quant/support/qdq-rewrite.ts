@@ -1,4 +1,5 @@
 /** Puts QuantizeLinear and DequantizeLinear where a plan says, in the form that onnxruntime's QDQ selectors match. */
+import { throwIfCancelled } from '../../base/cancel.ts';
 import { attrInt } from '../../ir/attributes.ts';
 import { makeNode } from '../../ir/build.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
@@ -62,6 +63,7 @@ export class QdqRewriter {
     for (const entry of planned.values()) {
       this.ctx.onProgress({ stage: 'quantizing weights', done, total: planned.size, unit: 'nodes' });
       await this.ctx.yield();
+      throwIfCancelled(this.ctx.signal);
       await this.#rewriteConstants(entry);
       done += 1;
     }
