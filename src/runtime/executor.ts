@@ -21,7 +21,12 @@ export function createExecutor(openPort: () => Promise<SessionPort>, target: Tar
   let opened: Promise<SessionPort> | undefined;
   const options: SessionOptions = {
     target,
-    settings: { graphOptimizationLevel: 'disabled', disabledOptimizers: [], disablePrepacking: true },
+    settings: {
+      graphOptimizationLevel: 'disabled',
+      disabledOptimizers: [],
+      disablePrepacking: true,
+      weightsAtLoad: 'as-stored',
+    },
     inspect: false,
   };
   async function open(graph: Uint8Array): Promise<ExecutorSession> {

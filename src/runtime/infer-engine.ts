@@ -8,6 +8,7 @@ import type { Evaluation, Feeds, TaskFiles } from '../core/eval/types.ts';
 import type { InferPort, OpenedSession, SessionOptions, TaskSource } from '../core/study/ports.ts';
 import type { MemoryReading } from '../core/study/results.ts';
 import type { Target } from '../core/study/schema.ts';
+import { expandModel } from './expand-model.ts';
 import type { RuntimeModel, Session, SessionPort } from './port.ts';
 
 export interface OpenedRuntime {
@@ -55,14 +56,20 @@ export class InferEngine<Handle> implements InferPort<Handle> {
     job.onProgress({ ...stages, stage: 'loading the runtime' });
     this.#runtime ??= await this.#host.openRuntime(options.target);
     job.onProgress({ ...stages, stage: 'reading the model', done: 1 });
-    const model = await this.#host.readModel(files);
+    const stored = await this.#host.readModel(files);
+    const started = performance.now();
+    const isExpanded = options.settings.weightsAtLoad === 'dequantize';
+    const model = isExpanded ? await expandModel(stored, job) : stored;
+    const expandMs = isExpanded ? performance.now() - started : 0;
     job.onProgress({ ...stages, stage: 'creating the session', done: 2 });
     await this.#session?.release();
     this.#session = undefined;
     const { port } = this.#runtime;
     const session = await port.create(model, options);
     this.#session = session;
-    const { threads, createMs, inputs, outputs, placement, optimizers } = session;
+    const { threads, inputs, outputs, placement, optimizers } = session;
+    // Whoever waits for the session waits for its weights too.
+    const createMs = session.createMs + expandMs;
     return { engine: port.engine, threads, createMs, inputs, outputs, placement, optimizers };
   }
 

@@ -86,6 +86,7 @@ beforeEach(async () => {
           graphOptimizationLevel: 'all' as const,
           disabledOptimizers: [],
           disablePrepacking: false,
+          weightsAtLoad: 'as-stored' as const,
           ...settings,
         },
         inspect: true,
@@ -304,7 +305,12 @@ describe('errors', () => {
     const code = await site.page.evaluate(async () => {
       const port = harness.spawnInfer(new URL('nowhere/', location.href).href);
       const graph = await (await fetch('matmul.onnx')).blob();
-      const settings = { graphOptimizationLevel: 'all' as const, disabledOptimizers: [], disablePrepacking: false };
+      const settings = {
+        graphOptimizationLevel: 'all' as const,
+        disabledOptimizers: [],
+        disablePrepacking: false,
+        weightsAtLoad: 'as-stored' as const,
+      };
       const options = { target: { provider: 'wasm' as const, threads: 1 }, settings, inspect: false };
       const job = { signal: new AbortController().signal, onProgress: () => {}, yield: () => Promise.resolve() };
       const result = await codeOf(port.open({ graph, externalData: [] }, options, job));

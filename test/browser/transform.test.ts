@@ -87,7 +87,12 @@ beforeEach(async () => {
     globalThis.firstOutput = async (files, dims) => {
       const port = harness.spawnInfer(harness.pageAssetBase());
       try {
-        const settings = { graphOptimizationLevel: 'all' as const, disabledOptimizers: [], disablePrepacking: false };
+        const settings = {
+          graphOptimizationLevel: 'all' as const,
+          disabledOptimizers: [],
+          disablePrepacking: false,
+          weightsAtLoad: 'as-stored' as const,
+        };
         const options = { target: { provider: 'wasm' as const, threads: 1 }, settings, inspect: false };
         const opened = await port.open(files, options, jobWith());
         const data = new Uint8Array(new Float32Array(dims.reduce((a, b) => a * b, 1)).fill(1).buffer);

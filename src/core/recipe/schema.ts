@@ -23,6 +23,15 @@ export const runtimeSettingsSchema = z.object({
     title: 'No weight prepacking',
     description: 'Saves memory, usually costs latency.',
   }),
+  weightsAtLoad: z
+    .enum(['as-stored', 'dequantize'])
+    .default('as-stored')
+    .meta({
+      title: 'Packed weights',
+      description:
+        'What happens to weights in 2 to 8 bits when a session is made. As stored: small in memory, unpacked in every run. Expanded: plain weights, so the speed and the memory of the original from a small file. The file is the same.',
+      optionTitles: { 'as-stored': 'as stored', dequantize: 'expanded when the model loads' },
+    }),
 });
 
 export type RuntimeSettings = z.output<typeof runtimeSettingsSchema>;

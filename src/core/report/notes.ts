@@ -1,6 +1,7 @@
 /** What must be said beside a row's figures so that nobody takes them for what they are not. */
 import type { TargetMeasurement, VariantResult } from '../study/results.ts';
 import type { Target } from '../study/schema.ts';
+import { packedWeightsNotes } from './packed-weights-note.ts';
 
 /** Operators named before "and others". */
 const NAMED_OPERATORS = 5;
@@ -15,12 +16,14 @@ const homeOf: Readonly<Record<Target['provider'], RegExp>> = {
 /**
  * @param measurement undefined where nothing was measured
  * @param original the original's measurement on the same target, for what is compared with it
+ * @param twin the same file on the same target with its packed weights held the other way, where that was measured
  * @returns plain sentences, most important first
  */
 export function rowNotes(
   variant: VariantResult,
   measurement: TargetMeasurement | undefined,
   original: TargetMeasurement | undefined,
+  twin?: TargetMeasurement,
 ): string[] {
   const provider = measurement?.target.provider;
   const warnings = (variant.facts?.advisories ?? [])
@@ -32,6 +35,7 @@ export function rowNotes(
     ...placementNotes(measurement),
     ...optimizerNote(measurement),
     ...turnsNote(measurement, original),
+    ...packedWeightsNotes(variant, measurement, original, twin),
     ...warnings,
   ];
 }

@@ -98,8 +98,17 @@ function row(
     metrics: metricCells(measurement, reference),
     verdict: measurement?.verdict ?? null,
     error: variant.error?.message ?? measurement?.error?.message ?? null,
-    notes: rowNotes(variant, measurement, reference),
+    notes: rowNotes(variant, measurement, reference, twinOf(report, variant, target)),
   };
+}
+
+/** The same file whose packed weights are held the other way, on the same target. */
+function twinOf(report: Report, { facts, recipe }: VariantResult, target: Target): TargetMeasurement | undefined {
+  if (!facts?.packedWeights) return undefined;
+  const twin = report.variants.find(
+    (other) => other.facts?.key === facts.key && other.recipe.runtime.weightsAtLoad !== recipe.runtime.weightsAtLoad,
+  );
+  return twin?.measurements.find((found) => sameTarget(found.target, target));
 }
 
 function metricCells(

@@ -48,6 +48,11 @@ export const variantFactsSchema = z.object({
   /** Largest sum of live activations from liveness analysis; null where shapes are unknown. Predicted. */
   predictedPeakActivationBytes: z.number().nullable(),
   predictedMacs: z.number().nullable(),
+  /**
+   * Weights that the runtime would unpack in every run: their bytes as stored, and in floating point, which is what they
+   * take in memory when they are expanded at load. Predicted. Absent where there are none.
+   */
+  packedWeights: z.object({ storedBytes: z.number(), expandedBytes: z.number() }).optional(),
   ledger: z.array(ledgerStepSchema),
   advisories: z.array(advisorySchema),
   buildMs: z.number(),

@@ -7,6 +7,7 @@ import { forEachNode } from '../ir/walk.ts';
 import type { ExternalDataOptions } from '../onnx/place-external.ts';
 import { writeModel } from '../onnx/write.ts';
 import { applyRecipe } from '../recipe/apply.ts';
+import { packedBytes } from '../recipe/packed.ts';
 import { variantKey } from '../recipe/parse.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { CalibrationSource, Executor, TensorStore } from '../step/define.ts';
@@ -54,11 +55,13 @@ export async function buildVariant(request: BuildRequest): Promise<Variant> {
     thresholdBytes: RUNTIME_EXTERNAL_THRESHOLD_BYTES,
     mainGraphOnly: true,
   });
+  const packed = await packedBytes(model);
   const facts: VariantFacts = {
     key: variantKey(modelKey, recipe),
     fileBytes: filesByteLength(await saveFiles(model, 'model.onnx')),
     ...weightFacts(model),
     ...predictCost(model, request.dims),
+    ...(packed.storedBytes > 0 ? { packedWeights: packed } : {}),
     ledger: applied.ledger.map((record) => ({ ...record, entries: record.entries.map(copyEntry) })),
     advisories: applied.advisories.map(({ providers, ...advisory }) => ({
       ...advisory,

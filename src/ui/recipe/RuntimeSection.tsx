@@ -4,7 +4,7 @@ import { type Recipe, type RuntimeSettings, runtimeSettingsSchema } from '../../
 import { setRuntime } from '../../state/recipe-edit.ts';
 import type { VariantRow } from '../../state/rows.ts';
 import { Note } from '../components/Note.tsx';
-import { plural } from '../format.ts';
+import { formatBytes, formatMs, plural } from '../format.ts';
 import { Field } from './Field.tsx';
 import styles from './recipe.module.css';
 
@@ -17,6 +17,7 @@ interface RuntimeSectionProps {
 /** How onnxruntime is set up, and what its optimizer then did. */
 export function RuntimeSection({ recipe, row, edit }: RuntimeSectionProps) {
   const fields = useMemo(() => formFields(runtimeSettingsSchema), []);
+  const packed = row?.facts?.packedWeights;
   const logs = row?.cells.flatMap(({ measurement, label }) =>
     measurement?.optimizers ? [{ label, log: measurement.optimizers }] : [],
   );
@@ -37,6 +38,7 @@ export function RuntimeSection({ recipe, row, edit }: RuntimeSectionProps) {
           }
         />
       ))}
+      {packed && <PackedWeights recipe={recipe} row={row!} packed={packed} />}
       {unknown.length > 0 && (
         <Note
           level="warning"
@@ -63,5 +65,36 @@ export function RuntimeSection({ recipe, row, edit }: RuntimeSectionProps) {
         </details>
       )}
     </div>
+  );
+}
+
+interface PackedWeightsProps {
+  readonly recipe: Recipe;
+  readonly row: VariantRow;
+  readonly packed: NonNullable<NonNullable<VariantRow['facts']>['packedWeights']>;
+}
+
+/** What the setting costs in memory, and on which targets the weights as they are stored were measured to cost time. */
+function PackedWeights({ recipe, row, packed }: PackedWeightsProps) {
+  const isExpanded = recipe.runtime.weightsAtLoad === 'dequantize';
+  const slower = row.cells.filter(
+    ({ latency, measurement }) => !isExpanded && measurement?.latency && latency?.difference === 'slower',
+  );
+  return (
+    <>
+      <p className={styles.fired}>
+        <strong>Packed weights:</strong> {formatBytes(packed.storedBytes)} in memory as stored,{' '}
+        {formatBytes(packed.expandedBytes)} expanded (predicted). The file is the same.
+      </p>
+      {slower.length > 0 && (
+        <Note
+          level="info"
+          advice="Expanding them when the model loads gives about the original's speed for more memory."
+        >
+          Unpacking the weights in every run was measured slower than the original:{' '}
+          {slower.map(({ label, measurement }) => `${label}, ${formatMs(measurement!.latency!.medianMs)}`).join('; ')}
+        </Note>
+      )}
+    </>
   );
 }

@@ -7,7 +7,12 @@ import { openNodeRuntime } from '../../../src/runtime/node-ort.ts';
 import type { RuntimeModel } from '../../../src/runtime/port.ts';
 import { matMulModel } from '../../fixtures/runtime-models.ts';
 
-const settings = { graphOptimizationLevel: 'all', disabledOptimizers: [], disablePrepacking: false } as const;
+const settings = {
+  graphOptimizationLevel: 'all',
+  disabledOptimizers: [],
+  disablePrepacking: false,
+  weightsAtLoad: 'as-stored' as const,
+} as const;
 const WEIGHT_BYTES = 4096 * 2048 * 4;
 
 async function open(provider: 'wasm' | 'cpu') {

@@ -2,13 +2,18 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { BytePart } from '../../../src/core/base/bytes.ts';
 import { StudioError } from '../../../src/core/base/errors/index.ts';
+import { memorySource } from '../../../src/core/base/memory-source.ts';
 import { quietJob } from '../../../src/core/base/progress.ts';
 import type { DType } from '../../../src/core/ir/dtype.ts';
 import type { Model } from '../../../src/core/ir/types.ts';
+import { readModel } from '../../../src/core/onnx/read.ts';
 import { modelToBytes, writeModel } from '../../../src/core/onnx/write.ts';
+import { stepRegistry } from '../../../src/core/recipe/registry.ts';
 import type { HostTensor } from '../../../src/core/step/define.ts';
+import { runSteps } from '../../../src/core/step/run-steps.ts';
 import type { SessionOptions } from '../../../src/core/study/ports.ts';
 import { createExecutor } from '../../../src/runtime/executor.ts';
+import { expandModel } from '../../../src/runtime/expand-model.ts';
 import { InferEngine } from '../../../src/runtime/infer-engine.ts';
 import { hasNativeRuntime, openNodeRuntime } from '../../../src/runtime/node-ort.ts';
 import type { RuntimeModel, SessionPort } from '../../../src/runtime/port.ts';
@@ -22,6 +27,7 @@ import {
   matMulOfOnes,
   slowModel,
 } from '../../fixtures/runtime-models.ts';
+import { memoryStore } from '../core/quant/support/bench.ts';
 
 const runtimes = ['wasm', 'cpu'] as const;
 
@@ -31,7 +37,13 @@ const optionsFor = (
   inspect = false,
 ): SessionOptions => ({
   target: { provider, threads: 1 },
-  settings: { graphOptimizationLevel: 'all', disabledOptimizers: [], disablePrepacking: false, ...settings },
+  settings: {
+    graphOptimizationLevel: 'all',
+    disabledOptimizers: [],
+    disablePrepacking: false,
+    weightsAtLoad: 'as-stored' as const,
+    ...settings,
+  },
   inspect,
 });
 
@@ -315,5 +327,60 @@ describe('infer engine', () => {
     port.dispose();
     expect(await running).toBe('worker/terminated');
     expect(performance.now() - from).toBeLessThan(100);
+  });
+});
+
+describe.each(runtimes)('packed weights on %s', (provider) => {
+  const open = async (files: RuntimeModel, settings: Partial<SessionOptions['settings']>) => {
+    const engine = new InferEngine<RuntimeModel>({
+      openRuntime: openNodeRuntime,
+      readModel: async (model) => model,
+      taskFiles: () => () => Promise.reject(new Error('no files here')),
+    });
+    await engine.open(files, optionsFor(provider, settings), quietJob);
+    const x = floats(
+      [2, 64],
+      Array.from({ length: 128 }, (_, i) => Math.sin(i)),
+    );
+    const { outputs } = await engine.run(new Map([['x', x]]));
+    engine.dispose();
+    return asFloats(outputs.get('y')!);
+  };
+
+  test('are expanded on the way to the session, and the file stays as it is', async () => {
+    const rtn = stepRegistry.get('weight-only-rtn')!;
+    const { model } = await runSteps({
+      model: matMulModel(64, 96),
+      steps: [{ definition: rtn, params: rtn.params.parse({ accuracyLevel: 1 }) as Record<string, unknown> }],
+      job: quietJob,
+      store: memoryStore,
+    });
+    const { graph, external } = await writeModel(model, { externalData: { location: 'w.bin', thresholdBytes: 1 } });
+    const weights = await gathered(external);
+    for (const data of [weights, new Blob([weights as BlobPart])]) {
+      const files: RuntimeModel = { graph: await gathered(graph), externalData: [{ path: 'w.bin', data }] };
+      const before = files.graph.slice();
+      const stored = await open(files, {});
+      const expanded = await open(files, { weightsAtLoad: 'dequantize' });
+      expect(expanded).toHaveLength(192);
+      expanded.forEach((value, i) => {
+        expect(value).toBeCloseTo(stored[i]!, 3);
+      });
+      const session = await expandModel(files, quietJob);
+      const read = await readModel(memorySource('expanded', session.graph), {
+        resolveExternal: (location) =>
+          memorySource(location, session.externalData.find(({ path }) => path === location)!.data as Uint8Array),
+      });
+      expect(read.graph.nodes.map(({ opType }) => opType)).toEqual(['MatMul']);
+      expect([...read.graph.initializers.values()].map(({ dtype, dims }) => [dtype, dims])).toEqual([
+        ['float32', [64, 96]],
+      ]);
+      expect(files.graph).toEqual(before);
+    }
+  });
+
+  test('of a model that has none change nothing', async () => {
+    const files = await runtimeModel(matMulModel(64, 8));
+    expect(await expandModel(files, quietJob)).toBe(files);
   });
 });

@@ -36,7 +36,12 @@ async function evaluate(model: Model, task: Awaited<ReturnType<typeof loadTask>>
     { graph: await modelToBytes(model), externalData: [] },
     {
       target,
-      settings: { graphOptimizationLevel: 'all', disabledOptimizers: [], disablePrepacking: false },
+      settings: {
+        graphOptimizationLevel: 'all',
+        disabledOptimizers: [],
+        disablePrepacking: false,
+        weightsAtLoad: 'as-stored' as const,
+      },
       inspect: false,
     },
   );
