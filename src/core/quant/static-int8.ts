@@ -1,10 +1,11 @@
 import { StudioError } from '../base/errors/index.ts';
-import type { GraphEditor } from '../ir/editor.ts';
 import { raiseOpset } from '../passes/support/raise-opset.ts';
 import { defineStep, type StepContext } from '../step/define.ts';
-import { planQdq, type QdqPlan } from './support/qdq-plan.ts';
-import { QdqRewriter, type QdqSettings } from './support/qdq-rewrite.ts';
-import { adviseSkipped } from './support/report.ts';
+import { nodeLabel } from './support/patterns.ts';
+import type { QdqPlan } from './support/qdq-plan.ts';
+import type { QdqSettings } from './support/qdq-rewrite.ts';
+import { toQOperators } from './support/qoperator.ts';
+import { adviseSkipped, someOf } from './support/report.ts';
 import { closeScopes, importContribOps, openScopes, opsetOf } from './support/scopes.ts';
 import {
   adviseSubgraphs,
@@ -15,9 +16,10 @@ import {
   staticChooser,
   staticRunsOn,
 } from './support/static-advice.ts';
+import { planStatic, rewriteStatic } from './support/static-build.ts';
 import { type StaticParams, staticParams } from './support/static-params.ts';
 import { checkRanges, measureRanges, rangeFacts } from './support/static-ranges.ts';
-import { dropIfUnused } from './support/weights.ts';
+import { chooseLeft } from './support/static-sensitivity.ts';
 
 /** The first in which DequantizeLinear takes an axis. */
 const NEEDED_OPSET = 13;
@@ -29,18 +31,6 @@ async function needOpset(ctx: StepContext): Promise<void> {
   if (obstacle === undefined) return;
   const reason = `DequantizeLinear with an axis needs opset ${NEEDED_OPSET}, and the model cannot be raised: ${obstacle}`;
   throw new StudioError('pass/refused', { step: STATIC_TITLE, reason });
-}
-
-async function makePlan(ctx: StepContext, editor: GraphEditor, settings: StaticParams): Promise<QdqPlan> {
-  const shapes = await ctx.shapes();
-  return planQdq({
-    editor,
-    nodes: ctx.model.graph.nodes,
-    isFloat32: (value) => (editor.constantOf(value)?.dtype ?? shapes.get(value)?.dtype) === 'float32',
-    isChosen: staticChooser(settings),
-    computedProducts: settings.computedProducts,
-    foldClipping: !settings.symmetricActivations,
-  });
 }
 
 /** Below opset 21 onnxruntime's own QuantizeLinear gives 16 bits. */
@@ -60,6 +50,22 @@ async function qdqSettings(ctx: StepContext, settings: StaticParams): Promise<Qd
   }
   const activation = { type, symmetric, reduceRange: false };
   return { perChannel: granularity === 'channel', reduceRange, weightType, activation, activationDomain };
+}
+
+function convertForm(ctx: StepContext, plan: QdqPlan): void {
+  const scopes = openScopes(ctx.model);
+  const { editor } = scopes[0]!;
+  const { converted, kept } = toQOperators(editor, plan.planned.keys(), opsetOf(ctx.model));
+  closeScopes(scopes);
+  importContribOps(ctx.model);
+  const labels = kept.map((node) => `${nodeLabel(node)} (${node.opType})`);
+  ctx.ledger.record(`made ${converted.length} nodes operators on codes`, converted.map(nodeLabel));
+  if (kept.length > 0)
+    ctx.advise({
+      level: 'info',
+      code: 'quant/no-operator-on-codes',
+      message: `${kept.length} nodes keep the QDQ form: there is no operator on codes for ${someOf(labels)}.`,
+    });
 }
 
 export const step = defineStep({
@@ -86,21 +92,24 @@ export const step = defineStep({
     const qdq = await qdqSettings(ctx, settings);
     const scopes = openScopes(ctx.model);
     const { editor } = scopes[0]!;
-    const plan = await makePlan(ctx, editor, settings);
-    adviseSkipped(ctx, plan.skipped);
+    const question = { nodes: [...ctx.model.graph.nodes], editor, shapes: await ctx.shapes(), settings };
+    const whole = planStatic(question);
+    adviseSkipped(ctx, whole.skipped);
     adviseSubgraphs(ctx);
-    if (plan.planned.size === 0) {
+    if (whole.planned.size === 0) {
       ctx.advise(nothingStatic());
       return;
     }
-    const ranges = await measureRanges(ctx, plan, settings, qdq);
+    const ranges = await measureRanges(ctx, whole, settings, qdq);
     ctx.leave({ calibration: rangeFacts(ranges, settings.method) });
-    reportFusion(ctx, editor, plan, settings.activationType);
-    if (qdq.activationDomain !== '') importContribOps(ctx.model);
-    const rewriter = new QdqRewriter(ctx, editor, plan, qdq, ranges.bounds);
-    await rewriter.rewrite();
-    closeScopes(scopes);
-    for (const value of rewriter.replaced) dropIfUnused(scopes[0]!, value);
-    closeScopes(scopes);
+    let plan = whole;
+    if (settings.sensitivity === 'auto') {
+      const left = await chooseLeft({ ctx, settings, qdq, shapes: question.shapes, bounds: ranges.bounds });
+      plan = planStatic({ ...question, left });
+      if (plan.planned.size === 0) return;
+    }
+    reportFusion(ctx, editor, plan, settings);
+    await rewriteStatic(ctx, scopes, plan, qdq, ranges.bounds);
+    if (settings.form === 'qoperator') convertForm(ctx, plan);
   },
 });

@@ -55,6 +55,12 @@ export function checkStatic(model: Model, settings: StaticParams): Advisory[] {
         'On x86 CPUs without VNNI native onnxruntime adds products of uint8 and int8 in 16 bits, which saturate: the result may be far off. uint8 weights or a reduced range avoid it. WASM and ARM are not concerned.',
       providers: ['cpu'],
     });
+  if (settings.form === 'qoperator' && settings.activationType.endsWith('16'))
+    advice.push({
+      level: 'error',
+      code: 'quant/no-16-bit-operators',
+      message: 'The QOperator form has no operators on 16-bit codes: choose the QDQ form or 8-bit activations.',
+    });
   const is16Bit = settings.activationType.endsWith('16');
   if (is16Bit)
     advice.push({
@@ -74,10 +80,19 @@ export function checkStatic(model: Model, settings: StaticParams): Advisory[] {
   return advice;
 }
 
-export function staticRunsOn({ activationType }: StaticParams): Record<ExecutionProvider, ProviderSupport> {
+export function staticRunsOn({ activationType, form }: StaticParams): Record<ExecutionProvider, ProviderSupport> {
   const reason = activationType.endsWith('16')
     ? 'WebGPU computes in floating point, and all 16-bit conversions run on the CPU with copies in between'
     : 'WebGPU has no integer kernels: it computes in floating point, and QuantizeLinear runs on the CPU with copies in between';
+  if (form === 'qoperator') {
+    const onCpu = 'it has none of these integer operators: all of them run on the CPU with copies in between';
+    return {
+      wasm: { level: 'full' },
+      webgpu: { level: 'partial', reason: onCpu },
+      webnn: { level: 'partial', reason: onCpu },
+      cpu: { level: 'full' },
+    };
+  }
   return {
     wasm: { level: 'full' },
     webgpu: { level: 'partial', reason },
@@ -108,8 +123,10 @@ export function reportFusion(
   ctx: StepContext,
   editor: GraphEditor,
   plan: QdqPlan,
-  type: StaticParams['activationType'],
+  { activationType, form }: StaticParams,
 ): void {
+  // Operators on int8 codes need no help of an optimizer.
+  const type = form === 'qoperator' && activationType === 'int8' ? 'uint8' : activationType;
   const forecast = forecastFusion(plan, editor, type);
   const { quantize, dequantize, pairs } = forecast;
   const unfused = [...forecast.unfused].map(([node, reason]) => ({ node: nodeLabel(node), op: node.opType, reason }));

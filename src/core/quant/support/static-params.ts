@@ -81,6 +81,30 @@ export const staticParams = z.object({
     title: 'Products of activations',
     description: 'Quantize MatMul nodes without a constant weight too (attention scores). Often costs much accuracy.',
   }),
+  sensitivity: z
+    .enum(['off', 'auto'])
+    .default('off')
+    .meta({
+      title: 'Leave sensitive nodes',
+      description:
+        'Measures on calibration inputs what each node loses alone, and leaves the worst in floating point until the outputs are close enough.',
+      optionTitles: { off: 'no', auto: 'as few as the outputs need' },
+    }),
+  minOutputSqnr: z.number().min(0).max(100).default(25).meta({
+    title: 'Closeness of the outputs',
+    description:
+      'For sensitive nodes: signal-to-noise ratio that every output keeps against the original on calibration inputs. 20 dB is an error of a tenth, 40 dB of a hundredth.',
+    unit: 'dB',
+  }),
+  form: z
+    .enum(['qdq', 'qoperator'])
+    .default('qdq')
+    .meta({
+      title: 'Form',
+      description:
+        'QDQ: floating-point operators between QuantizeLinear and DequantizeLinear, which runtimes fuse as they can. QOperator: the integer operators themselves (QLinearConv, QLinearMatMul and onnxruntime’s own), which only runtimes that have them run, with 8-bit activations.',
+      optionTitles: { qdq: 'QDQ', qoperator: 'QOperator' },
+    }),
   ...nodePatternParams,
 });
 

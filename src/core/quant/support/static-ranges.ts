@@ -35,7 +35,7 @@ export function checkRanges(entries: readonly string[]): Advisory[] {
 }
 
 export interface StaticRanges {
-  /** Of every value of the plan that is not the same as another. */
+  /** Of every value of the plan. */
   readonly bounds: ReadonlyMap<string, Bounds>;
   readonly collected: ReadonlyMap<string, CollectedTensor>;
   readonly given: ReadonlySet<string>;
@@ -81,6 +81,8 @@ export async function measureRanges(
     all.set(root, { min: range.min, max: range.max });
     given.add(root);
   }
+  // A value that shares its range with another stands alone where the node between them is left out.
+  for (const [value, root] of plan.sameAs) all.set(value, all.get(root)!);
   return { bounds: all, collected, given };
 }
 
