@@ -68,3 +68,18 @@ export function transposed(values: Numbers, rows: number, columns: number): Numb
 export function reciprocals(factors: Float64Array): Float64Array {
   return factors.map((factor) => 1 / factor);
 }
+
+/** Largest magnitude with which a Conv weight reads each of its input channels. */
+export function convInputMagnitudes(values: Numbers, dims: readonly number[], groups: number): Float64Array {
+  const [outputs, inputs] = dims as [number, number];
+  const inner = elementCount(dims.slice(2));
+  const largest = new Float64Array(inputs * groups);
+  const outputsPerGroup = outputs / groups;
+  let at = 0;
+  for (let m = 0; m < outputs; m += 1) {
+    const first = Math.floor(m / outputsPerGroup) * inputs;
+    for (let c = first; c < first + inputs; c += 1)
+      for (let i = 0; i < inner; i += 1, at += 1) largest[c] = Math.max(largest[c]!, Math.abs(values[at]!));
+  }
+  return largest;
+}

@@ -50,7 +50,7 @@ export function findScaleGroups(scope: Scope, options: GroupOptions): ScaleGroup
   const groups = new Map<string, { root: Root; readers: ScaleReader[]; movements: Set<Node> }>();
   for (const node of editor.nodes()) {
     const reader = scaleReader(scope, node);
-    if (!reader) continue;
+    if (!reader || editor.constantOf(reader.value)) continue;
     const root = rootOf(editor, reader, options.shapeOf);
     const key = `${root.axis}/${root.channels}/${root.value}`;
     const group = groups.get(key) ?? { root, readers: [], movements: new Set<Node>() };

@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import type { Node } from '../ir/types.ts';
+import { defineStep, type StepContext } from '../step/define.ts';
+import { type AwqChoice, applyAwqScales } from './support/awq-scales.ts';
+import { clipBlocks } from './support/clip-blocks.ts';
+import type { LinearSite } from './support/linear-sites.ts';
+import { quantizeMatrix } from './support/nbits-matrix.ts';
+import { nodeLabel } from './support/patterns.ts';
+import type { BlockClip } from './support/scale/block-losses.ts';
+import { openScopes } from './support/scopes.ts';
+import { checkWeightOnly, matrixRequest, runWeightOnly, weightOnlyRunsOn } from './support/weight-only.ts';
+import { weightOnlyParams } from './support/weight-only-params.ts';
+import { planWeightOnly, type WeightScheme } from './support/weight-only-plan.ts';
+
+const TITLE = 'Weight-only blocks, AWQ';
+
+const params = z.object({
+  ...weightOnlyParams,
+  clip: z.boolean().default(true).meta({
+    title: 'Search clipping',
+    description:
+      'Per block, cut the largest weights where that makes the output more accurate; not for query and key projections.',
+  }),
+  useWeights: z.boolean().default(true).meta({
+    title: 'Weigh by weights too',
+    description: "Try factors that take the weights' own size into account besides the activations'.",
+  }),
+  insertMul: z.boolean().default(true).meta({
+    title: 'Insert Mul nodes',
+    description:
+      'Where the factors fit into nothing that is there (an attention output, say), put a small Mul node if it is worth it.',
+  }),
+  samples: z.number().int().min(1).max(10_000).default(128).meta({
+    title: 'Calibration samples',
+    description: 'At most so many inputs are run, the first ones.',
+    unit: 'samples',
+  }),
+  rows: z.number().int().min(16).max(8192).default(512).meta({
+    title: 'Rows to judge by',
+    description: 'Of all positions in all samples so many are drawn at random, and candidates are judged by them.',
+    unit: 'rows',
+  }),
+});
+
+type Params = z.output<typeof params>;
+
+/** Softmax makes the most of small errors in what these compute, so AWQ's authors leave their range alone. */
+const queryOrKey =
+  /(^|[^a-z])(q|k|wq|wk|q_?proj|k_?proj|query|key|qkv|wqkv|qkv_?proj|c_attn|query_key_value)([^a-z0-9]|$)/i;
+
+export function isQueryOrKey({ node }: Pick<LinearSite, 'node'>): boolean {
+  return queryOrKey.test(nodeLabel(node));
+}
+
+/** Main graph only: what flows inside a subgraph cannot be looked at. */
+function schemes(ctx: StepContext, settings: Params, shapes: Awaited<ReturnType<StepContext['shapes']>>) {
+  const { weights } = planWeightOnly(openScopes(ctx.model), settings, shapes);
+  const found = new Map<Node, WeightScheme>();
+  for (const { sites, scheme } of weights)
+    for (const { node, scope } of sites) if (!scope.outer) found.set(node, scheme);
+  return found;
+}
+
+function leaveFacts(ctx: StepContext, choices: readonly AwqChoice[]): void {
+  ctx.leave({
+    scaled: choices.map(({ group, placement, alpha, before, after, clips }) => ({
+      value: group.root,
+      nodes: group.chosen.map(({ node }) => nodeLabel(node)),
+      alpha,
+      errorReduction: before > 0 ? 1 - after / before : 0,
+      clipErrorReduction: clipGain([...clips.values()]),
+      folded: placement.fold !== undefined,
+    })),
+  });
+}
+
+function clipGain(clips: readonly BlockClip[]): number | null {
+  const before = clips.reduce((sum, clip) => sum + clip.before, 0);
+  return before > 0 ? 1 - clips.reduce((sum, clip) => sum + clip.after, 0) / before : null;
+}
+
+export const step = defineStep({
+  id: 'weight-only-awq',
+  title: TITLE,
+  summary:
+    'Like round to nearest, but input channels that meet large activations are scaled up first, and outliers in the weights clipped, as calibration inputs advise. For models with activation outliers; the same file format.',
+  section: 'quantization',
+  order: 317,
+  exclusiveGroup: 'weights',
+  params,
+  precision: 'lossy',
+  needs: { execution: true, calibration: true },
+  source:
+    'Lin, Tang, Tang, Yang, Dang, Gan, Han 2023, arXiv 2306.00978, sections 3.2 and 5.1; the error of single layers is searched, with alpha 0 among the candidates',
+  runsOn: weightOnlyRunsOn,
+  check: (model, settings) => checkWeightOnly(model, settings, TITLE),
+  run: async (ctx, settings) => {
+    const schemeOfNode = schemes(ctx, settings, await ctx.shapes());
+    const choices = await applyAwqScales(ctx, {
+      title: TITLE,
+      schemeOf: (node) => schemeOfNode.get(node),
+      samples: settings.samples,
+      rows: settings.rows,
+      useWeights: settings.useWeights,
+      insertMul: settings.insertMul,
+      mayClip: (site) => settings.clip && !isQueryOrKey(site),
+    });
+    leaveFacts(ctx, choices);
+    const clips = new Map(choices.flatMap((choice) => [...choice.clips]));
+    await runWeightOnly(ctx, settings, TITLE, async (_, weight) => {
+      const request = matrixRequest(weight);
+      const [site, ...others] = weight.sites;
+      const clip = others.length === 0 ? clips.get(site.node) : undefined;
+      if (!clip) return quantizeMatrix(ctx, request);
+      const tensor = await clipBlocks(site, weight.scheme.blockSize, clip.ratios);
+      return quantizeMatrix(ctx, { ...request, tensor });
+    });
+  },
+});
