@@ -68,7 +68,7 @@ for (const sample of samples.length > 0 ? samples : Object.keys(tasks)) {
     print(sample, report);
   } catch (error) {
     console.log(`${sample}: ${error.message.split('\n')[0]}`);
-    console.log((await page.locator('body').innerText()).slice(0, 1500));
+    console.log(((await page.locator('body').textContent()) ?? '').slice(0, 1500));
   }
   await context.close();
 }

@@ -14,6 +14,7 @@ serve<TransformContract>(
       return engine.open(files, scratchFolder, job);
     },
     card: async ({ id, dims }) => engine.card(id, dims),
+    nodes: ({ id, recipe }, job) => engine.nodes(id, recipe, job),
     build: (request, job) => engine.build(request, job),
     save: ({ variant, fileName }, job) => engine.save(variant, fileName, job),
     lens: ({ variant, task, maxSamples }, job) => engine.lens(variant, task, maxSamples, job),

@@ -1,10 +1,9 @@
 // Bundles TypeScript modules for a bench script, so that it runs the code as it is, in Node or in a page.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -19,9 +18,22 @@ export function temporaryFolder(label) {
 /**
  * @param modules paths from the repository's root; everything they export is exported by the bundle
  * @param target 'node' or 'browser'
- * @returns path of the bundle, an ES module
+ * @returns path of the bundle, an ES module. With WHITTLE_BUNDLES=FOLDER in the environment, bundles are kept there and
+ *   taken from there when they exist: so a bench runs where only Node is at hand
  */
 export async function bundle(folder, name, modules, target) {
+  const kept = process.env.WHITTLE_BUNDLES;
+  if (!kept) return makeBundle(folder, name, modules, target);
+  const path = join(kept, `${basename(process.argv[1], '.mjs')}-${name}.mjs`);
+  if (!existsSync(path)) {
+    mkdirSync(kept, { recursive: true });
+    copyFileSync(await makeBundle(folder, name, modules, target), path);
+  }
+  return path;
+}
+
+async function makeBundle(folder, name, modules, target) {
+  const { build } = await import('vite');
   const virtualId = `virtual:${name}`;
   const source = modules.map((path) => `export * from ${JSON.stringify(join(root, path))};`).join('\n');
   await build({

@@ -1,10 +1,12 @@
 /** The study's host on the command line: everything in this process, one session at a time. */
 import { cpus } from 'node:os';
+import { sensitivityOfModel } from '../core/precision/of-recipe.ts';
 import { needsCalibration } from '../core/recipe/needs.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
+import type { SearchHost } from '../core/search/ports.ts';
 import type { CalibrationSource, Executor } from '../core/step/define.ts';
 import { calibrationOf } from '../core/study/calibration.ts';
-import type { BuiltVariant, InferPort, ModelFiles, PreparedTask, StudyHost } from '../core/study/ports.ts';
+import type { BuiltVariant, InferPort, ModelFiles, PreparedTask } from '../core/study/ports.ts';
 import type { Environment } from '../core/study/results.ts';
 import { buildVariant } from '../core/study/variant.ts';
 import { createExecutor } from '../runtime/executor.ts';
@@ -25,7 +27,7 @@ export interface NodeHostOptions {
   readonly dims?: Readonly<Record<string, number>>;
 }
 
-export function createNodeHost(options: NodeHostOptions): StudyHost<ModelFiles> {
+export function createNodeHost(options: NodeHostOptions): SearchHost<ModelFiles> {
   const store = temporaryStore();
   const executor = nodeExecutor();
   return {
@@ -46,6 +48,13 @@ export function createNodeHost(options: NodeHostOptions): StudyHost<ModelFiles> 
         ...(options.dims ? { dims: options.dims } : {}),
       });
       return { facts, files: runtimeFiles };
+    },
+    sensitivity: async (wanted, job, onPartial) => {
+      const task = await options.task();
+      const { file, modelKey } = options;
+      const source = taskCalibration(task);
+      const question = { ...wanted, modelKey, inputsKey: task.key, onPartial };
+      return sensitivityOfModel({ ...question, model: file.model, executor, store, source, job });
     },
     openInfer: async (): Promise<InferPort<ModelFiles>> => createNodeInfer(),
     task: () => options.task(),

@@ -6,6 +6,7 @@ import type { ModelCard } from '../core/analysis/card.ts';
 import type { Evaluation, Feeds } from '../core/eval/types.ts';
 import type { CandidateSettings } from '../core/precision/candidates.ts';
 import type { CandidateId, LensResult, SensitivityResult } from '../core/precision/results.ts';
+import type { NodeFact } from '../core/recipe/node-facts.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
 import type { OpenedSession, SessionOptions, TaskSource } from '../core/study/ports.ts';
 import type { MemoryReading, VariantFacts } from '../core/study/results.ts';
@@ -115,6 +116,11 @@ export type TransformContract = {
   card: {
     request: { readonly id: string; readonly dims: Readonly<Record<string, number>> };
     response: ModelCard;
+  };
+  /** The nodes that quantization steps will see: after the recipe's clean-up and fusion. */
+  nodes: {
+    request: { readonly id: string; readonly recipe: Recipe };
+    response: readonly NodeFact[];
   };
   /** The variant as a runtime takes it: weights in a file of their own. */
   build: {

@@ -4,7 +4,8 @@ import type { JobContext } from '../core/base/progress.ts';
 import type { LensResult, SensitivityResult } from '../core/precision/results.ts';
 import { needsCalibration } from '../core/recipe/needs.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
-import type { BuiltVariant, PreparedTask, StudyHost } from '../core/study/ports.ts';
+import type { SearchHost } from '../core/search/ports.ts';
+import type { BuiltVariant, PreparedTask } from '../core/study/ports.ts';
 import type { BrowserModelHandle } from '../rpc/contract.ts';
 import type { ModelFileSet } from './files.ts';
 import { identifyModel, type ModelIdentity } from './model-identity.ts';
@@ -63,7 +64,7 @@ export interface HostRequest {
   readonly task: (job: JobContext) => Promise<PreparedTask>;
 }
 
-export function studyHost(model: OpenModel, { dims, task }: HostRequest): StudyHost<BrowserModelHandle> {
+export function studyHost(model: OpenModel, { dims, task }: HostRequest): SearchHost<BrowserModelHandle> {
   const { session, identity, built } = model;
   return createBrowserHost({
     session,

@@ -9,7 +9,12 @@ interface FieldBase {
   readonly title: string;
   readonly description: string;
   readonly unit?: string;
+  /** Folded away at first: `.meta({ advanced })` says so, else lists and what comes after the first few parameters. */
+  readonly advanced?: boolean;
 }
+
+/** A step's most important parameters are declared first; people who only want to choose see these. */
+const PRIMARY_FIELDS = 4;
 
 export type FormField = FieldBase &
   (
@@ -36,6 +41,7 @@ interface JsonSchemaNode {
   readonly title?: string;
   readonly description?: string;
   readonly unit?: string;
+  readonly advanced?: boolean;
   readonly optionTitles?: Record<string, string>;
   readonly default?: unknown;
   readonly enum?: readonly (string | number)[];
@@ -47,17 +53,17 @@ interface JsonSchemaNode {
 }
 
 /**
- * @param schema a z.object whose fields have defaults and `.meta({ title, description, unit?, optionTitles? })`
+ * @param schema a z.object whose fields have defaults and `.meta({ title, description, unit?, optionTitles?, advanced? })`
  * @throws Error for a field that no control can draw; a test runs this over the whole registry
  */
 export function formFields(schema: z.ZodObject): FormField[] {
   const { properties = {} } = z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }) as {
     properties?: Record<string, JsonSchemaNode>;
   };
-  return Object.entries(properties).map(([key, node]) => toField(key, node));
+  return Object.entries(properties).map(([key, node], index) => toField(key, node, index));
 }
 
-function toField(key: string, node: JsonSchemaNode): FormField {
+function toField(key: string, node: JsonSchemaNode, index: number): FormField {
   if (node.default === undefined) throw new Error(`Parameter ${key} has no default.`);
   if (!node.title) throw new Error(`Parameter ${key} has no title.`);
   const base = {
@@ -65,6 +71,7 @@ function toField(key: string, node: JsonSchemaNode): FormField {
     title: node.title,
     description: node.description ?? '',
     ...(node.unit ? { unit: node.unit } : {}),
+    ...((node.advanced ?? (node.type === 'array' || index >= PRIMARY_FIELDS)) ? { advanced: true } : {}),
   };
   const options = node.enum ?? node.anyOf?.map((option) => option.const).filter((value) => value !== undefined);
   if (options && options.length > 0)

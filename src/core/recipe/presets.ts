@@ -75,6 +75,18 @@ export const presets: readonly Preset[] = [
     [...simplifySteps, step('weight-only-rtn')],
   ),
   preset(
+    'int4-kquant',
+    'INT4 k-quant',
+    'As INT4 RTN, with scales and zero points searched: the same size and speed, more accurate, a little longer to make.',
+    [...simplifySteps, step('weight-only-kquant')],
+  ),
+  preset(
+    'int4-k-m',
+    'INT4 K_M mixture',
+    'INT4 k-quant with 8 bits for the output head and about half of the value and down projections: larger, for language models that INT4 hurts.',
+    [...simplifySteps, step('weight-only-kquant', { mixture: 'k-m' })],
+  ),
+  preset(
     'smallest',
     'Smallest',
     'MatMul and Gemm weights in 4 bits, every other weight in 8: the smallest file. Watch the gate.',

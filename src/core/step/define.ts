@@ -139,8 +139,9 @@ export interface StepDefinition<Params extends z.ZodObject = z.ZodObject> {
   /** At most one step of a group may be in a recipe (e.g. two quantizers of the same weights). */
   readonly exclusiveGroup?: string;
   /**
-   * z.object whose every field has `.default()` and `.meta({ title, description, unit? })`; enums, booleans, numbers with
-   * bounds, strings and arrays of strings are what the generated form can draw.
+   * z.object whose every field has `.default()` and `.meta({ title, description, unit?, advanced? })`; enums, booleans,
+   * numbers with bounds, strings and arrays of strings are what the generated form can draw. The first four stand open in
+   * it unless they are lists; `advanced` says otherwise.
    */
   readonly params: Params;
   readonly precision: PrecisionClass;

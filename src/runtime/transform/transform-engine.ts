@@ -10,6 +10,9 @@ import { readModel } from '../../core/onnx/read.ts';
 import type { CandidateSettings } from '../../core/precision/candidates.ts';
 import { lensOfRecipe, sensitivityOfModel } from '../../core/precision/of-recipe.ts';
 import type { CandidateId, LensResult, SensitivityResult } from '../../core/precision/results.ts';
+import { applyRecipe } from '../../core/recipe/apply.ts';
+import { type NodeFact, nodeFacts } from '../../core/recipe/node-facts.ts';
+import { stepRegistry } from '../../core/recipe/registry.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import type { CalibrationSource, Executor, TensorStore } from '../../core/step/define.ts';
 import { calibrationOf } from '../../core/study/calibration.ts';
@@ -101,6 +104,14 @@ export class TransformEngine {
   /** @param overrides values of free dimensions by symbol: with all of them known, costs are predicted */
   card(id: string, overrides: Readonly<Record<string, number>>): ModelCard {
     return describeModel(this.#opened(id).model, { overrides });
+  }
+
+  /** The nodes that quantization steps will see: after the recipe's clean-up and fusion, subgraphs included. */
+  async nodes(id: string, recipe: Recipe, job: JobContext): Promise<NodeFact[]> {
+    const { model, store } = this.#opened(id);
+    const steps = recipe.steps.filter((step) => stepRegistry.get(step.id)?.section !== 'quantization');
+    const simplified = await applyRecipe({ model, recipe: { ...recipe, steps }, job, store, executor: this.#executor });
+    return nodeFacts(simplified.model);
   }
 
   /** The variant as a runtime takes it: weights in a file of their own. */

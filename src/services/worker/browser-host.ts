@@ -4,7 +4,8 @@ import type { JobContext } from '../../core/base/progress.ts';
 import { needsCalibration } from '../../core/recipe/needs.ts';
 import { variantKey } from '../../core/recipe/parse.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
-import type { BuiltVariant, PreparedTask, StudyHost } from '../../core/study/ports.ts';
+import type { SearchHost } from '../../core/search/ports.ts';
+import type { BuiltVariant, PreparedTask } from '../../core/study/ports.ts';
 import type { TargetMeasurement } from '../../core/study/results.ts';
 import type { BrowserModelHandle } from '../../rpc/contract.ts';
 import { spawnInfer } from './spawn-infer.ts';
@@ -35,7 +36,7 @@ export interface BrowserHostOptions {
 /** Blobs cost next to nothing to keep; facts (ledgers) of large models do. */
 const KEPT_VARIANTS = 32;
 
-export function createBrowserHost(options: BrowserHostOptions): StudyHost<BrowserModelHandle> {
+export function createBrowserHost(options: BrowserHostOptions): SearchHost<BrowserModelHandle> {
   const { session, modelKey, assetBase, cache, engineKey } = options;
   const built = options.built ?? new Map<string, BuiltVariant<BrowserModelHandle>>();
 
@@ -69,6 +70,10 @@ export function createBrowserHost(options: BrowserHostOptions): StudyHost<Browse
 
   return {
     build,
+    sensitivity: async (wanted, job, onPartial) => {
+      const task = await options.task(job);
+      return session.sensitivity({ ...wanted, modelKey, task: task.source, taskKey: task.key }, job, onPartial);
+    },
     openInfer: async () => spawnInfer(assetBase),
     task: options.task,
     engineKey,

@@ -6,6 +6,8 @@
 import type { ModelCard } from '../../core/analysis/card.ts';
 import type { JobContext } from '../../core/base/progress.ts';
 import type { LensResult, SensitivityResult } from '../../core/precision/results.ts';
+import type { NodeFact } from '../../core/recipe/node-facts.ts';
+import type { Recipe } from '../../core/recipe/schema.ts';
 import type { WorkerClient } from '../../rpc/client.ts';
 import type {
   BrowserModelHandle,
@@ -67,6 +69,12 @@ export class TransformSession {
   async card(dims: Readonly<Record<string, number>>, job: JobContext): Promise<ModelCard> {
     const { client, id } = await this.#current(job);
     return client.call('card', { id, dims }, job);
+  }
+
+  /** The nodes that the recipe's quantization steps will see. */
+  async nodes(recipe: Recipe, job: JobContext): Promise<readonly NodeFact[]> {
+    const { client, id } = await this.#current(job);
+    return client.call('nodes', { id, recipe }, job);
   }
 
   /** @throws StudioError recipe/*, pass/*, job/cancelled, worker/crashed */

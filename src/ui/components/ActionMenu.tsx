@@ -16,14 +16,21 @@ export interface Action {
   readonly run: () => void;
 }
 
+export interface ActionGroup {
+  readonly title: string;
+  readonly actions: readonly Action[];
+}
+
 interface ActionMenuProps {
   readonly trigger: ReactElement;
   readonly heading?: string;
-  readonly actions: readonly Action[];
+  readonly actions?: readonly Action[];
+  /** After `actions`, each under its title. */
+  readonly groups?: readonly ActionGroup[];
   readonly align?: 'start' | 'end';
 }
 
-export function ActionMenu({ trigger, heading, actions, align = 'end' }: ActionMenuProps) {
+export function ActionMenu({ trigger, heading, actions = [], groups = [], align = 'end' }: ActionMenuProps) {
   return (
     <Menu.Root>
       <Menu.Trigger render={trigger as ReactElement<Record<string, unknown>>} />
@@ -32,25 +39,39 @@ export function ActionMenu({ trigger, heading, actions, align = 'end' }: ActionM
           <Menu.Popup className={`${styles.popup} ${styles.menu}`}>
             {heading && <div className={styles.menuHeading}>{heading}</div>}
             {actions.map((action) => (
-              <Fragment key={action.key}>
-                {action.separated && <Menu.Separator className={styles.separator} />}
-                <Menu.Item
-                  className={action.danger ? `${styles.menuItem} ${styles.danger}` : styles.menuItem}
-                  disabled={action.disabled ?? false}
-                  onClick={action.run}
-                >
-                  {action.icon}
-                  <span className={styles.menuText}>
-                    {action.label}
-                    {action.hint && <span className={styles.menuHint}>{action.hint}</span>}
-                  </span>
-                  {action.shortcut && <span className={styles.menuKey}>{action.shortcut}</span>}
-                </Menu.Item>
-              </Fragment>
+              <ActionItem key={action.key} action={action} />
+            ))}
+            {groups.map(({ title, actions: members }) => (
+              <Menu.Group key={title}>
+                <Menu.GroupLabel className={styles.menuGroup}>{title}</Menu.GroupLabel>
+                {members.map((action) => (
+                  <ActionItem key={action.key} action={action} />
+                ))}
+              </Menu.Group>
             ))}
           </Menu.Popup>
         </Menu.Positioner>
       </Menu.Portal>
     </Menu.Root>
+  );
+}
+
+function ActionItem({ action }: { readonly action: Action }) {
+  return (
+    <Fragment>
+      {action.separated && <Menu.Separator className={styles.separator} />}
+      <Menu.Item
+        className={action.danger ? `${styles.menuItem} ${styles.danger}` : styles.menuItem}
+        disabled={action.disabled ?? false}
+        onClick={action.run}
+      >
+        {action.icon}
+        <span className={styles.menuText}>
+          {action.label}
+          {action.hint && <span className={styles.menuHint}>{action.hint}</span>}
+        </span>
+        {action.shortcut && <span className={styles.menuKey}>{action.shortcut}</span>}
+      </Menu.Item>
+    </Fragment>
   );
 }

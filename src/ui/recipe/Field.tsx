@@ -2,15 +2,18 @@
 import { useId, useState } from 'react';
 import type { FormField } from '../../core/recipe/form.ts';
 import controls from '../components/controls.module.css';
+import { ListField, type ListFieldProps } from './ListField.tsx';
 
 interface FieldProps {
   readonly field: FormField;
   readonly value: unknown;
   readonly onChange: (value: unknown) => void;
   readonly disabled?: boolean;
+  /** For lists of strings: what is wrong with lines, and what else belongs beside them. */
+  readonly list?: Pick<ListFieldProps, 'problemsOf' | 'noteOf' | 'placeholder' | 'action'>;
 }
 
-export function Field({ field, value, onChange, disabled = false }: FieldProps) {
+export function Field({ field, value, onChange, disabled = false, list }: FieldProps) {
   const id = useId();
   const hintId = `${id}-hint`;
   if (field.kind === 'boolean')
@@ -28,6 +31,17 @@ export function Field({ field, value, onChange, disabled = false }: FieldProps) 
         </span>
       </label>
     );
+  if (field.kind === 'string-list')
+    return (
+      <ListField
+        title={field.title}
+        description={field.description}
+        value={Array.isArray(value) ? (value as string[]) : []}
+        onChange={onChange}
+        disabled={disabled}
+        {...list}
+      />
+    );
   return (
     <div className={controls.field}>
       <label className={controls.label} htmlFor={id} title={field.description}>
@@ -42,7 +56,7 @@ export function Field({ field, value, onChange, disabled = false }: FieldProps) 
   );
 }
 
-interface ControlProps extends FieldProps {
+interface ControlProps extends Omit<FieldProps, 'list'> {
   readonly id: string;
   readonly hintId: string;
   readonly disabled: boolean;
@@ -82,7 +96,6 @@ function FieldControl({ id, hintId, field, value, onChange, disabled }: ControlP
         />
       );
     case 'string-list':
-      return <ListControl {...{ id, hintId, value, onChange, disabled }} />;
     case 'boolean':
       return null;
   }
@@ -150,32 +163,5 @@ function NumberControl(props: Omit<ControlProps, 'field'> & { readonly field: Fo
         </span>
       )}
     </>
-  );
-}
-
-/** Names, one a line or separated by commas. */
-export function parseList(text: string): string[] {
-  return [...new Set(text.split(/[\n,;]/).map((item) => item.trim()))].filter((item) => item !== '');
-}
-
-function ListControl({ id, hintId, value, onChange, disabled }: Omit<ControlProps, 'field'>) {
-  const [draft, setDraft] = useState<string | null>(null);
-  const list = Array.isArray(value) ? (value as string[]) : [];
-  return (
-    <textarea
-      id={id}
-      aria-describedby={hintId}
-      className={controls.textarea}
-      rows={2}
-      spellCheck={false}
-      placeholder="One name a line"
-      value={draft ?? list.join('\n')}
-      disabled={disabled}
-      onChange={(event) => {
-        setDraft(event.target.value);
-        onChange(parseList(event.target.value));
-      }}
-      onBlur={() => setDraft(null)}
-    />
   );
 }

@@ -3,12 +3,13 @@ import type { ReactNode } from 'react';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import type { StepSection } from '../../core/step/define.ts';
 import { duplicateVariant } from '../../state/actions/variants.ts';
-import { hasStep, stepsOf } from '../../state/recipe-edit.ts';
+import { hasStep, stepChoices, stepsOf } from '../../state/recipe-edit.ts';
 import { selectComparison, type VariantRow } from '../../state/rows.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { Button } from '../components/Button.tsx';
 import { Note } from '../components/Note.tsx';
+import { GroupRow } from './GroupRow.tsx';
 import { RuntimeSection } from './RuntimeSection.tsx';
 import styles from './recipe.module.css';
 import { StepRow } from './StepRow.tsx';
@@ -49,18 +50,30 @@ export function RecipePanel() {
         const steps = stepsOf(id);
         const on = steps.filter((step) => hasStep(row.recipe, step.id)).length;
         return (
-          <Section key={id} title={title} count={`${on} of ${steps.length} on`} open={id === 'quantization'}>
+          <Section key={id} title={title} count={sectionCount(id, on, steps.length)} open={id === 'quantization'}>
             <div className={styles.steps}>
-              {steps.map((definition) => (
-                <StepRow
-                  key={definition.id}
-                  definition={definition}
-                  recipe={row.recipe}
-                  targets={targets}
-                  fired={firedCount(row, definition.id)}
-                  edit={edit}
-                />
-              ))}
+              {stepChoices(id).map((choice) =>
+                choice.kind === 'one-of' ? (
+                  <GroupRow
+                    key={choice.group}
+                    group={choice.group}
+                    steps={choice.steps}
+                    recipe={row.recipe}
+                    targets={targets}
+                    fired={(stepId) => firedCount(row, stepId)}
+                    edit={edit}
+                  />
+                ) : (
+                  <StepRow
+                    key={choice.step.id}
+                    definition={choice.step}
+                    recipe={row.recipe}
+                    targets={targets}
+                    fired={firedCount(row, choice.step.id)}
+                    edit={edit}
+                  />
+                ),
+              )}
             </div>
           </Section>
         );
@@ -84,6 +97,12 @@ function PanelTitle({ row }: { readonly row: VariantRow }) {
   );
 }
 
+/** Of quantizers that exclude each other nobody switches on all. */
+function sectionCount(section: StepSection, on: number, all: number): string {
+  if (section !== 'quantization') return `${on} of ${all} on`;
+  return on === 0 ? 'off' : `${on} on`;
+}
+
 function firedCount(row: VariantRow, stepId: string): number | null {
   if (row.state !== 'fresh') return null;
   return row.facts?.ledger.find(({ step }) => step === stepId)?.fired ?? null;
@@ -100,7 +119,7 @@ function Section({ title, count, open, children }: SectionProps) {
   return (
     <details className={styles.section} open={open}>
       <summary className={styles.summary}>
-        <ChevronRight size={14} aria-hidden />
+        <ChevronRight size={14} aria-hidden className={styles.chevron} />
         {title}
         <span className={styles.count}>{count}</span>
       </summary>

@@ -1,15 +1,13 @@
 import { Info } from 'lucide-react';
-import { useMemo, useState } from 'react';
-import { formFields } from '../../core/recipe/form.ts';
+import { useState } from 'react';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import type { StepDefinition } from '../../core/step/define.ts';
 import type { Target } from '../../core/study/schema.ts';
-import { hasStep, paramsOf, setParam, toggleStep } from '../../state/recipe-edit.ts';
+import { hasStep, toggleStep } from '../../state/recipe-edit.ts';
 import { Button } from '../components/Button.tsx';
 import controls from '../components/controls.module.css';
-import { Note } from '../components/Note.tsx';
-import { Field } from './Field.tsx';
 import styles from './recipe.module.css';
+import { type EditRecipe, StepParams } from './StepParams.tsx';
 
 interface StepRowProps {
   readonly definition: StepDefinition;
@@ -17,7 +15,7 @@ interface StepRowProps {
   readonly targets: readonly Target[];
   /** How often it changed the graph when it last ran; null when it did not run. */
   readonly fired: number | null;
-  readonly edit: (change: (recipe: Recipe) => Recipe, tag?: string) => void;
+  readonly edit: EditRecipe;
 }
 
 const PRECISION = {
@@ -26,14 +24,10 @@ const PRECISION = {
   lossy: 'Outputs change: watch the gate.',
 } as const;
 
-const PROVIDER_NAMES = { wasm: 'WASM', webgpu: 'WebGPU', webnn: 'WebNN', cpu: 'CPU' } as const;
-
+/** A step of its own: a switch, and its settings while it is on. */
 export function StepRow({ definition, recipe, targets, fired, edit }: StepRowProps) {
   const [about, setAbout] = useState(false);
-  const fields = useMemo(() => formFields(definition.params), [definition]);
   const on = hasStep(recipe, definition.id);
-  const params = paramsOf(recipe, definition);
-  const limits = on ? targetLimits(definition, params, targets) : [];
   return (
     <div className={styles.step} data-step={definition.id}>
       <div className={styles.stepHead}>
@@ -45,67 +39,61 @@ export function StepRow({ definition, recipe, targets, fired, edit }: StepRowPro
           />
           <span>{definition.title}</span>
         </label>
-        {on && fired !== null && (
-          <span className={styles.tag} title="Changes it made when it last ran">
-            {fired} ×
-          </span>
-        )}
-        <Button
-          look="quiet"
-          icon
-          className={styles.info ?? ''}
-          aria-label={`About ${definition.title}`}
-          aria-expanded={about}
-          onClick={() => setAbout(!about)}
-        >
-          <Info size={14} />
-        </Button>
+        {on && <FiredTag fired={fired} />}
+        <AboutButton title={definition.title} open={about} onToggle={() => setAbout(!about)} />
       </div>
-      {about && (
-        <p className={styles.details}>
-          {definition.summary} {PRECISION[definition.precision]} Source: {definition.source}.
-        </p>
-      )}
-      {on && fields.length > 0 && (
-        <div className={styles.params}>
-          {fields.map((field) => (
-            <Field
-              key={field.key}
-              field={field}
-              value={params[field.key]}
-              onChange={(value) =>
-                edit(
-                  (current) => setParam(current, definition.id, field.key, value),
-                  // Typing is one undo step; a choice from a list is its own.
-                  field.kind === 'enum' || field.kind === 'boolean' ? undefined : `${definition.id}.${field.key}`,
-                )
-              }
-            />
-          ))}
+      {about && <AboutStep definition={definition} indented />}
+      {on && (
+        <div className={styles.indented}>
+          <StepParams {...{ definition, recipe, targets, edit }} />
         </div>
       )}
-      {limits.map(({ provider, text }) => (
-        <Note key={provider} level="warning">
-          {text}
-        </Note>
-      ))}
     </div>
   );
 }
 
-/** What a step says of the targets that are chosen, where it is not simply that it runs there. */
-export function targetLimits(
-  definition: StepDefinition,
-  params: Record<string, unknown>,
-  targets: readonly Target[],
-): { provider: string; text: string }[] {
-  const support = definition.runsOn(params);
-  const providers = new Set(targets.map(({ provider }) => provider));
-  return [...providers].flatMap((provider) => {
-    const { level, reason } = support[provider];
-    if (level === 'full') return [];
-    const where = PROVIDER_NAMES[provider];
-    const lead = level === 'none' ? `Does not run on ${where}` : `Runs only in part on ${where}`;
-    return [{ provider, text: reason ? `${lead}: ${reason}` : `${lead}.` }];
-  });
+export function FiredTag({ fired }: { readonly fired: number | null }) {
+  if (fired === null) return null;
+  return (
+    <span className={styles.tag} title="Changes it made when it last ran">
+      {fired} ×
+    </span>
+  );
+}
+
+interface AboutButtonProps {
+  readonly title: string;
+  readonly open: boolean;
+  readonly onToggle: () => void;
+}
+
+export function AboutButton({ title, open, onToggle }: AboutButtonProps) {
+  return (
+    <Button
+      look="quiet"
+      icon
+      className={styles.info ?? ''}
+      aria-label={`About ${title}`}
+      aria-expanded={open}
+      onClick={onToggle}
+    >
+      <Info size={14} />
+    </Button>
+  );
+}
+
+interface AboutStepProps {
+  readonly definition: StepDefinition;
+  readonly indented?: boolean;
+  /** Where the summary already stands elsewhere. */
+  readonly withoutSummary?: boolean;
+}
+
+export function AboutStep({ definition, indented = false, withoutSummary = false }: AboutStepProps) {
+  return (
+    <p className={indented ? `${styles.details} ${styles.indented}` : styles.details}>
+      {withoutSummary ? '' : `${definition.summary} `}
+      {PRECISION[definition.precision]} Source: {definition.source}.
+    </p>
+  );
 }

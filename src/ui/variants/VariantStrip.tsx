@@ -1,8 +1,8 @@
 import { Plus } from 'lucide-react';
-import { presets } from '../../core/recipe/presets.ts';
 import { MAX_VARIANTS } from '../../core/study/schema.ts';
 import { addFastest, addVariant } from '../../state/actions/variants.ts';
 import { selectFastest } from '../../state/fastest.ts';
+import { presetGroups } from '../../state/preset-groups.ts';
 import { selectComparison } from '../../state/rows.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { ActionMenu } from '../components/ActionMenu.tsx';
@@ -34,6 +34,8 @@ export function VariantStrip() {
   );
 }
 
+const groups = presetGroups();
+
 function AddVariant() {
   const fastest = useStudio(selectFastest);
   return (
@@ -44,14 +46,8 @@ function AddVariant() {
           <Plus size={16} /> Variant
         </button>
       }
-      actions={[
-        ...presets.map(({ id, title, description, recipe }) => ({
-          key: id,
-          label: title,
-          hint: description,
-          run: () => void addVariant(recipe),
-        })),
-        ...(fastest
+      actions={
+        fastest
           ? [
               {
                 key: 'fastest',
@@ -60,8 +56,17 @@ function AddVariant() {
                 run: () => addFastest(fastest),
               },
             ]
-          : []),
-      ]}
+          : []
+      }
+      groups={groups.map(({ title, presets }) => ({
+        title,
+        actions: presets.map(({ id, title: label, description, recipe }) => ({
+          key: id,
+          label,
+          hint: description,
+          run: () => void addVariant(recipe),
+        })),
+      }))}
     />
   );
 }

@@ -6,7 +6,8 @@ import { z } from 'zod';
 import { formFields } from '../../../src/core/recipe/form.ts';
 import { stepRegistry } from '../../../src/core/recipe/registry.ts';
 import { runtimeSettingsSchema } from '../../../src/core/recipe/schema.ts';
-import { Field, parseList, parseNumber } from '../../../src/ui/recipe/Field.tsx';
+import { Field, parseNumber } from '../../../src/ui/recipe/Field.tsx';
+import { goodEntries, splitEntries } from '../../../src/ui/recipe/list-lines.ts';
 
 afterEach(cleanup);
 
@@ -58,14 +59,55 @@ describe('Field', () => {
     expect(input.value).toBe('4');
   });
 
-  it('switches booleans and splits lists', () => {
+  it('switches booleans', () => {
     const onSwitch = draw('symmetric', true);
     fireEvent.click(screen.getByRole('checkbox'));
     expect(onSwitch).toHaveBeenCalledWith(false);
-    cleanup();
-    const onList = draw('exclude', []);
-    fireEvent.change(screen.getByLabelText('Leave out'), { target: { value: 'Conv_0, Conv_1\nConv_0' } });
-    expect(onList).toHaveBeenCalledWith(['Conv_0', 'Conv_1']);
+  });
+
+  it('edits a list line by line, and keeps a line that is wrong out of it until it is right', () => {
+    const onChange = vi.fn();
+    const problemsOf = (lines: readonly string[]) => ({
+      byIndex: new Map(lines.flatMap((line, at) => (line.includes('=') ? [] : [[at, 'An "=" is missing'] as const]))),
+      whole: null,
+    });
+    const draw = (value: readonly string[]) =>
+      createElement(Field, { field: field('exclude'), value, onChange, list: { problemsOf } });
+    const { rerender } = render(draw(['a=8']));
+    expect(screen.getByRole('group', { name: 'Leave out' })).toBeTruthy();
+    fireEvent.change(screen.getByLabelText('Leave out, new line'), { target: { value: 'b' } });
+    expect(onChange).not.toHaveBeenCalled();
+    const wrong = screen.getByLabelText('Leave out, line 2');
+    expect(wrong.getAttribute('aria-invalid')).toBe('true');
+    const message = screen.getByRole('alert');
+    expect(message.textContent).toBe('An "=" is missing. Left out until it is right.');
+    expect(wrong.getAttribute('aria-describedby')).toBe(message.id);
+    expect(screen.getByLabelText('Leave out, line 1').getAttribute('aria-invalid')).toBe('false');
+    fireEvent.change(wrong, { target: { value: 'b=4' } });
+    expect(onChange).toHaveBeenLastCalledWith(['a=8', 'b=4']);
+    rerender(draw(['a=8', 'b=4']));
+    expect(screen.queryByRole('alert')).toBeNull();
+    fireEvent.click(screen.getByRole('button', { name: 'Remove a=8' }));
+    expect(onChange).toHaveBeenLastCalledWith(['b=4']);
+  });
+
+  it('drops the draft of a list when the recipe changes elsewhere (undo)', () => {
+    const list = { problemsOf: () => ({ byIndex: new Map([[0, 'no']]), whole: null }) };
+    const draw = (value: readonly string[]) =>
+      createElement(Field, { field: field('exclude'), value, onChange: () => {}, list });
+    const { rerender } = render(draw([]));
+    fireEvent.change(screen.getByLabelText('Leave out, new line'), { target: { value: 'wrong' } });
+    expect((screen.getByLabelText('Leave out, line 1') as HTMLInputElement).value).toBe('wrong');
+    rerender(draw(['other']));
+    expect((screen.getByLabelText('Leave out, line 1') as HTMLInputElement).value).toBe('other');
+  });
+
+  it('takes pasted lines as entries of their own', () => {
+    const onChange = draw('exclude', ['first']);
+    fireEvent.paste(screen.getByLabelText('Leave out, new line'), {
+      clipboardData: { getData: () => 'Conv_0\nConv_1, Conv_0' },
+    });
+    expect(onChange).toHaveBeenCalledWith(['first', 'Conv_0', 'Conv_1']);
   });
 
   it('draws every parameter of every step there is', () => {
@@ -74,7 +116,7 @@ describe('Field', () => {
     for (const params of [...schemas, runtimeSettingsSchema])
       for (const definition of formFields(params)) {
         render(createElement(Field, { field: definition, value: definition.default, onChange: () => {} }));
-        expect(screen.getByLabelText(definition.title, { exact: false })).toBeTruthy();
+        expect(screen.getAllByLabelText(definition.title, { exact: false }).length).toBeGreaterThan(0);
         cleanup();
       }
   });
@@ -87,5 +129,9 @@ describe('parsing', () => {
     for (const text of ['', ' ', 'abc', '2.5', '0', '9', 'Infinity']) expect(parseNumber(text, bounds)).toBeUndefined();
   });
 
-  it('drops blanks and doubles', () => expect(parseList(' a;; b\n\na ')).toEqual(['a', 'b']));
+  it('splits pasted text at line ends and at commas with a space: names may hold commas', () =>
+    expect(splitEntries(' a\r\n\nb,c, d; e ')).toEqual(['a', 'b,c', 'd', 'e']));
+
+  it('drops blanks, doubles and what is wrong', () =>
+    expect(goodEntries([' a', '', 'x', 'b', 'a '], new Map([[2, 'wrong']]))).toEqual(['a', 'b']));
 });

@@ -1,5 +1,5 @@
 /**
- * Round-to-nearest blockwise quantization of one stored weight, a slab at a time: what is in memory is one slab of the
+ * Blockwise quantization of one stored weight, by rounding to nearest or with a search for better parameters, a slab at a time: what is in memory is one slab of the
  * source and one of the result, however large the tensor (scales apart: 1/block of the weight).
  */
 import { throwIfCancelled } from '../../base/cancel.ts';
@@ -8,18 +8,24 @@ import { dtypeInfo } from '../../ir/dtype.ts';
 import { bytesOf, floatsOf, readTensorSlab } from '../../ir/tensor.ts';
 import type { Tensor } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
-import { type PanelQuantizer, type QuantizedPanel, sharedPanelQuantizer } from './block-panel.ts';
+import { sharedPanelQuantizer } from './block-panel.ts';
 import { type NBitsLayout, type NBitsMatrix, raisePackedCodes, storeNBitsMatrix } from './nbits-store.ts';
+import type { PanelQuantizer, QuantizedPanel } from './panel.ts';
+import type { BlockSearch } from './search/types.ts';
 import { fieldBits } from './weight-bits.ts';
 
 export interface NBitsRequest extends NBitsLayout {
   readonly tensor: Tensor;
   /** How it is stored: columns is row-major [K, N], rows is row-major [N, K]. */
   readonly order: 'columns' | 'rows';
+  /** Round to nearest when left out. */
+  readonly search?: BlockSearch | undefined;
   /** For tests. */
   readonly limits?: typeof defaultLimits;
 }
 
+/** A search takes tens of nanoseconds a weight: between reads there is a chance to cancel. */
+const SEARCH_READ_BYTES = 1 << 20;
 /** A panel this large is still in a core's second-level cache when it is read again. */
 const PANEL_BYTES = 256 << 10;
 const COLUMNS_AT_A_TIME = 512;
@@ -46,7 +52,7 @@ interface ColumnSlab {
 
 class MatrixJob {
   readonly scales: Float32Array;
-  readonly zeroPoints: Uint8Array;
+  readonly zeroPoints: Uint8Array | Float32Array;
   readonly blocksPerColumn: number;
   readonly blobBytes: number;
   readonly #panel: PanelQuantizer = sharedPanelQuantizer();
@@ -61,8 +67,11 @@ class MatrixJob {
     this.blocksPerColumn = Math.ceil(K / blockSize);
     this.blobBytes = (blockSize * fieldBits(bits)) / 8;
     this.scales = new Float32Array(N * this.blocksPerColumn);
-    this.zeroPoints = new Uint8Array(request.symmetric ? 0 : this.scales.length);
-    this.#limits = request.limits ?? defaultLimits;
+    const count = request.symmetric ? 0 : this.scales.length;
+    this.zeroPoints = request.search?.hasFractionalZeroPoints ? new Float32Array(count) : new Uint8Array(count);
+    const limits = request.limits ?? defaultLimits;
+    const readBytes = Math.min(limits.readBytes, request.search ? SEARCH_READ_BYTES : limits.readBytes);
+    this.#limits = { ...limits, readBytes };
     this.#elementBytes = dtypeInfo[request.tensor.dtype].bits / 8;
   }
 
@@ -86,6 +95,7 @@ class MatrixJob {
     const { K, blockSize } = this.request;
     const rowBytes = this.blocksPerColumn * this.blobBytes;
     const codes = new Uint8Array(rows * rowBytes);
+    if (this.request.search) return this.#searchRows(values, firstRow, rows, codes);
     const rowsPerPanel = Math.max(1, Math.floor(PANEL_BYTES / (K * 4)));
     for (let row = 0; row < rows; row += rowsPerPanel) {
       const panelRows = Math.min(rowsPerPanel, rows - row);
@@ -98,6 +108,50 @@ class MatrixJob {
       if (this.zeroPoints.length > 0) this.zeroPoints.set(zeroPoints, at);
     }
     return codes;
+  }
+
+  /** Searches want blocks side by side: they are turned, and the blocks at the ends of rows, which may be shorter, go last. */
+  #searchRows(values: Float32Array, firstRow: number, rows: number, codes: Uint8Array): Uint8Array {
+    const { K, blockSize } = this.request;
+    const whole = Math.floor(K / blockSize);
+    const target = { codes, firstBlock: firstRow * this.blocksPerColumn };
+    const wholeBlocks = Array.from(
+      { length: rows * whole },
+      (_, i) => Math.floor(i / whole) * this.blocksPerColumn + (i % whole),
+    );
+    const lastBlocks = Array.from({ length: rows }, (_, row) => row * this.blocksPerColumn + whole);
+    this.#searchBlocks(values, wholeBlocks, blockSize, target);
+    if (whole < this.blocksPerColumn) this.#searchBlocks(values, lastBlocks, K - whole * blockSize, target);
+    return codes;
+  }
+
+  /** @param blocks positions in the result of blocks of `length` values each */
+  #searchBlocks(
+    values: Float32Array,
+    blocks: readonly number[],
+    length: number,
+    target: { codes: Uint8Array; firstBlock: number },
+  ): void {
+    const { K, blockSize } = this.request;
+    for (let from = 0; from < blocks.length; from += COLUMNS_AT_A_TIME) {
+      const some = blocks.slice(from, from + COLUMNS_AT_A_TIME);
+      const turned = new Float32Array(length * some.length);
+      some.forEach((block, column) => {
+        const row = Math.floor(block / this.blocksPerColumn);
+        const start = row * K + (block % this.blocksPerColumn) * blockSize;
+        for (let i = 0, at = column; i < length; i += 1, at += some.length) turned[at] = values[start + i]!;
+      });
+      this.#panel.load(turned, { order: 'columns', rows: length, columns: some.length, blockSize });
+      const { packed, scales, zeroPoints } = this.#quantize();
+      some.forEach((block, column) => {
+        target.codes.set(
+          packed.subarray(column * this.blobBytes, (column + 1) * this.blobBytes),
+          block * this.blobBytes,
+        );
+        this.scales[target.firstBlock + block] = scales[column]!;
+        if (this.zeroPoints.length > 0) this.zeroPoints[target.firstBlock + block] = zeroPoints[column]!;
+      });
+    }
   }
 
   /** Stored [K, N]: codes of a column come from all over the source, so a range of columns is collected at a time. */
@@ -166,7 +220,8 @@ class MatrixJob {
   }
 
   #quantize(): QuantizedPanel {
-    const panel = this.#panel.roundToNearest(this.request);
+    const { search } = this.request;
+    const panel = search ? this.#panel.search(search, this.request) : this.#panel.roundToNearest(this.request);
     if (!panel.finite)
       throw new StudioError('pass/bad-weight', {
         tensor: this.request.tensor.name,

@@ -44,6 +44,36 @@ export function residualModel(): Model {
   });
 }
 
+/**
+ * x [batch, 16] -> 5 layers of 64 with Tanh and residuals -> 10 classes. The first and last layers matter, those between
+ * are small beside what goes around them: bits differ by layer.
+ */
+export function wideModel(): Model {
+  const middle = [2, 3, 4, 5].flatMap((i) => [
+    makeNode({ opType: 'MatMul', name: `layer${i}`, inputs: [`h${i - 1}`, `w${i}`], outputs: [`m${i}`] }),
+    makeNode({ opType: 'Tanh', name: `tanh${i}`, inputs: [`m${i}`], outputs: [`t${i}`] }),
+    makeNode({ opType: 'Add', name: `add${i}`, inputs: [`t${i}`, `h${i - 1}`], outputs: [`h${i}`] }),
+  ]);
+  return makeModel({
+    graph: makeGraph({
+      nodes: [
+        makeNode({ opType: 'MatMul', name: 'layer1', inputs: ['x', 'w1'], outputs: ['m1'] }),
+        makeNode({ opType: 'Tanh', name: 'tanh1', inputs: ['m1'], outputs: ['h1'] }),
+        ...middle,
+        makeNode({ opType: 'MatMul', name: 'head', inputs: ['h5', 'w6'], outputs: ['z'] }),
+        makeNode({ opType: 'Softmax', name: 'softmax', inputs: ['z'], outputs: ['y'] }),
+      ],
+      inputs: [valueInfo('x', 'float32', ['batch', 16])],
+      outputs: [valueInfo('y', 'float32', ['batch', 10])],
+      initializers: [
+        weight('w1', [16, 128], 0.6),
+        ...[2, 3, 4, 5].map((i) => weight(`w${i}`, [128, 128], [0.09, 0.02, 0.005, 0.03][i - 2]!)),
+        weight('w6', [128, 10], 0.5),
+      ],
+    }),
+  });
+}
+
 /** Of a single convolution and a dense layer behind a pool: other kinds of layers than MatMul. */
 export function convolutionModel(): Model {
   return makeModel({

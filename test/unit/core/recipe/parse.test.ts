@@ -91,6 +91,8 @@ describe('formFields', () => {
       on: z.boolean().default(true).meta({ title: 'On' }),
       ratio: z.number().min(0).max(1).default(0.5).meta({ title: 'Ratio' }),
       names: z.array(z.string()).default([]).meta({ title: 'Names' }),
+      fifth: z.boolean().default(true).meta({ title: 'Fifth' }),
+      late: z.boolean().default(true).meta({ title: 'Late', advanced: false }),
     });
     expect(formFields(schema)).toEqual([
       {
@@ -114,7 +116,9 @@ describe('formFields', () => {
       },
       { key: 'on', title: 'On', description: '', kind: 'boolean', default: true },
       { key: 'ratio', title: 'Ratio', description: '', kind: 'number', default: 0.5, integer: false, min: 0, max: 1 },
-      { key: 'names', title: 'Names', description: '', kind: 'string-list', default: [] },
+      { key: 'names', title: 'Names', description: '', kind: 'string-list', default: [], advanced: true },
+      { key: 'fifth', title: 'Fifth', description: '', kind: 'boolean', default: true, advanced: true },
+      { key: 'late', title: 'Late', description: '', kind: 'boolean', default: true },
     ]);
   });
   test('a parameter that nothing can draw, or without a title, is refused', () => {

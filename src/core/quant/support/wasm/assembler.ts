@@ -95,6 +95,12 @@ export const i32 = {
   store: (address: Code, value: Code, offset = 0): Code => [address, value, 0x36, memoryArgument(offset)],
 };
 
+/** An `if` without result. */
+export const ifThen = (condition: Code, ...body: Code[]): Code => [condition, 0x04, 0x40, body, 0x0b];
+
+/** Leaves `depth` enclosing blocks or goes back to the start of a loop. */
+export const branch = (depth: number): Code => [0x0c, unsignedLeb(depth)];
+
 /** 128-bit vectors of four float32 (`f`) or four int32 (`i`) lanes. */
 export const v128 = {
   load: (address: Code, offset = 0): Code => [address, simd(0x00, memoryArgument(offset))],
@@ -110,11 +116,16 @@ export const v128 = {
     value,
     simd(0x5a, memoryArgument(0), lane),
   ],
+  /** Four times the float on the stack. */
+  splat: (value: Code): Code => [value, simd(0x13)],
   splatFloat: (value: number): Code => simd(0x0c, ...[0, 1, 2, 3].map(() => float32Bytes(value))),
   splatInt: (value: number): Code => simd(0x0c, ...[0, 1, 2, 3].map(() => int32Bytes(value))),
   ints: (values: readonly number[]): Code => simd(0x0c, ...values.map(int32Bytes)),
   and: (a: Code, b: Code): Code => [a, b, simd(0x4e)],
   or: (a: Code, b: Code): Code => [a, b, simd(0x50)],
+  /** Bits of `a` that are not set in `b`. */
+  andNot: (a: Code, b: Code): Code => [a, b, simd(0x4f)],
+  anyTrue: (a: Code): Code => [a, simd(0x53)],
   /** Bits of `a` where the mask is set, of `b` elsewhere. */
   select: (a: Code, b: Code, mask: Code): Code => [a, b, mask, simd(0x52)],
   /** 32-bit lanes of `a` (0 to 3) and `b` (4 to 7) by index. */
@@ -138,6 +149,8 @@ export const v128 = {
   iGreater: (a: Code, b: Code): Code => [a, b, simd(0x3b)],
   iLess: (a: Code, b: Code): Code => [a, b, simd(0x39)],
   iEqual: (a: Code, b: Code): Code => [a, b, simd(0x37)],
+  iFromFloat: (a: Code): Code => [a, simd(0xf8)],
+  fFromInt: (a: Code): Code => [a, simd(0xfa)],
   /** Eight unsigned 16-bit lanes from eight signed 32-bit ones, saturated. */
   narrow16: (a: Code, b: Code): Code => [a, b, simd(0x86)],
   fFloor: (a: Code): Code => [a, simd(0x68)],
@@ -145,9 +158,12 @@ export const v128 = {
   fSub: (a: Code, b: Code): Code => [a, b, simd(0xe5)],
   fMul: (a: Code, b: Code): Code => [a, b, simd(0xe6)],
   fDiv: (a: Code, b: Code): Code => [a, b, simd(0xe7)],
+  fSqrt: (a: Code): Code => [a, simd(0xe3)],
   fAbs: (a: Code): Code => [a, simd(0xe0)],
   fNegate: (a: Code): Code => [a, simd(0xe1)],
   fNotEqual: (a: Code, b: Code): Code => [a, b, simd(0x42)],
+  fEqual: (a: Code, b: Code): Code => [a, b, simd(0x41)],
+  fLess: (a: Code, b: Code): Code => [a, b, simd(0x43)],
   fGreater: (a: Code, b: Code): Code => [a, b, simd(0x44)],
   /** `b < a ? b : a` lane by lane: as `if (b < a) a = b`. */
   fPseudoMin: (a: Code, b: Code): Code => [a, b, simd(0xea)],

@@ -8,9 +8,9 @@
 import { fieldBits, type WeightBits, weightBits } from '../weight-bits.ts';
 import { type Code, countUp, type FunctionSource, get, i32, set, v128 } from './assembler.ts';
 
-const LARGEST_FINITE_BITS = 0x7f7fffff;
+export const LARGEST_FINITE_BITS = 0x7f7fffff;
 /** The largest float32 below one half: adding it and taking the floor rounds halves up and nothing else. */
-const JUST_BELOW_HALF = 0.49999997;
+export const JUST_BELOW_HALF = 0.49999997;
 /** 2^23: a float32 in [2^23, 2^24) has its integer value in the low mantissa bits. */
 const INTEGER_BIAS = 8388608;
 

@@ -1,12 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  createPanelQuantizer,
-  type PanelQuantizer,
-  type PanelShape,
-  PlainPanelQuantizer,
-} from '../../../../../src/core/quant/support/block-panel.ts';
+import { createPanelQuantizer } from '../../../../../src/core/quant/support/block-panel.ts';
 import { codeAt, packZeroPoints } from '../../../../../src/core/quant/support/pack-nbits.ts';
+import type { PanelQuantizer, PanelShape } from '../../../../../src/core/quant/support/panel.ts';
+import { PlainPanelQuantizer } from '../../../../../src/core/quant/support/plain-panel.ts';
 import type { WeightBits } from '../../../../../src/core/quant/support/weight-bits.ts';
 import { bytesOf, float32Of, loadVectors } from './vectors.ts';
 
