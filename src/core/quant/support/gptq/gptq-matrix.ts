@@ -32,7 +32,7 @@ export interface GptqOutcome {
 }
 
 /** Losses are compared on so many outputs, evenly spread: enough to tell, and it costs as much as quantizing them. */
-const COMPARED_COLUMNS = 512;
+const COMPARED_COLUMNS = 256;
 
 /**
  * @throws StudioError pass/bad-weight when the weight has NaN or infinite elements or too wide a range; job/cancelled
