@@ -8,10 +8,10 @@ const TITLE = 'Weight-only blocks, GPTQ';
 
 const params = z.object({
   ...weightOnlyParams,
-  actOrder: z.boolean().default(false).meta({
+  actOrder: z.boolean().default(true).meta({
     title: 'Important inputs first',
     description:
-      'Quantizes the inputs with the largest activations first, on scales that are fixed beforehand (act-order with static groups).',
+      'Quantizes the inputs with the largest activations first, on scales that are fixed beforehand (act-order with static groups). Much better where a few inputs are far larger than the rest, else about the same.',
   }),
   damping: z.number().min(0).max(1).default(0.01).meta({
     title: 'Damping',

@@ -3,7 +3,8 @@
  * while the factor streams by. See hessian-factor.ts for the recurrence and for why row i stands for position
  * size - 1 - i.
  */
-import { chooseGrid, codeOn, GRID_BYTES, GRID_FLOATS, type GridRequest, valueOn } from './group-grids.ts';
+import { codeOn, GRID_BYTES, GRID_FLOATS, valueOn } from './grid.ts';
+import { chooserBytes, GridChooser, type GridRequest } from './group-grids.ts';
 import type { HessianFactor } from './hessian-factor.ts';
 import type { TriangleMachine } from './triangle-machine.ts';
 
@@ -41,6 +42,7 @@ export class GptqTile {
   readonly #gridOf: number;
   readonly #maxCode: number;
   readonly #loss: number;
+  readonly #chooser: GridChooser;
   #panels = 0;
 
   /** @throws RangeError when there is not enough memory */
@@ -59,7 +61,9 @@ export class GptqTile {
     this.#gridOf = this.#grids + PANELS * this.#groups * GRID_BYTES;
     this.#loss = this.#gridOf + 4 * size;
     this.#maxCode = this.#loss + PANELS * 32;
-    machine.reserve(this.#maxCode + 16);
+    const chooser = this.#maxCode + 16;
+    machine.reserve(chooser + chooserBytes(blockSize));
+    this.#chooser = new GridChooser(machine, chooser, blockSize, this.#maxCode);
     machine.floats(this.#maxCode, 1)[0] = 2 ** bits - 1;
     this.#rowOf = new Int32Array(K);
     const gridOf = machine.ints(this.#gridOf, size).fill((this.#groups - 1) * GRID_BYTES);
@@ -227,11 +231,13 @@ export class GptqTile {
     });
     // Padding lies in the first rows of all.
     const padding = Math.max(0, size - K - start);
-    const values = sums.slice(padding * 8);
-    const importance = this.#machine.floats(this.#factor.weights + (start + padding) * 4, end - start - padding);
+    const rowsInGroup = end - start - padding;
+    const { values, importance } = this.#chooser.room();
+    values.set(sums.subarray(padding * 8));
+    importance.set(this.#machine.floats(this.#factor.weights + (start + padding) * 4, rowsInGroup));
     sums.set(before);
     const group = Math.floor((size - end) / this.#scheme.blockSize);
-    return chooseGrid(this.#scheme, { values, importance }, this.#gridAt(panel, group));
+    return this.#chooser.choose(this.#scheme, rowsInGroup, this.#gridAt(panel, group));
   }
 
   /** Grids of all groups from the weights as they were, each feature as important as what its own inputs make it. */
@@ -239,19 +245,18 @@ export class GptqTile {
     const { size, K, weights } = this.#factor;
     const { blockSize } = this.#scheme;
     const importances = this.#machine.floats(weights, size);
+    const { values, importance } = this.#chooser.room();
     for (let panel = 0; panel < this.#panels; panel += 1) {
       const all = this.#machine.floats(this.#w + panel * size * 32, size * 8);
       for (let group = 0; group < this.#groups; group += 1) {
         const first = group * blockSize;
         const count = Math.min(blockSize, K - first);
-        const values = new Float32Array(count * 8);
-        const importance = new Float32Array(count);
         for (let k = 0; k < count; k += 1) {
           const row = this.#rowOf[first + k]!;
           importance[k] = importances[row]!;
           for (let lane = 0; lane < 8; lane += 1) values[k * 8 + lane] = all[row * 8 + lane]!;
         }
-        if (!chooseGrid(request, { values, importance }, this.#gridAt(panel, group))) return false;
+        if (!this.#chooser.choose(request, count, this.#gridAt(panel, group))) return false;
       }
     }
     return true;

@@ -4,6 +4,7 @@
  */
 import { assemble } from '../wasm/assembler.ts';
 import { triangleKernelFunctions } from '../wasm/triangle-kernels.ts';
+import { codeOn, GRID_FLOATS, valueOn } from './grid.ts';
 
 /** See wasm/triangle-kernels.ts for what each does. */
 export interface TriangleKernels {
@@ -34,6 +35,7 @@ export interface TriangleKernels {
     weights: number,
     loss: number,
   ): void;
+  gridErrors(values: number, importance: number, rows: number, grid: number, maxCode: number, errors: number): void;
 }
 
 export interface TriangleMachine {
@@ -184,11 +186,10 @@ class PlainKernels implements TriangleKernels {
     const losses = this.#machine.floats(loss, 8);
     const largest = this.#machine.floats(maxCode, 1)[0]!;
     this.#backwards(r, rRowBytes, p, e, rows, (i, at, sum, sums) => {
-      const grid = this.#machine.floats(grids + offsets[i]!, 24);
+      const grid = this.#machine.floats(grids + offsets[i]!, GRID_FLOATS);
       const column = at & 7;
-      const scaled = Math.fround(Math.fround(sum * grid[8 + column]!) + grid[16 + column]!);
-      const code = Math.floor(Math.fround(Math.min(Math.max(scaled, 0), largest) + 0.49999997));
-      const value = Math.fround((code - grid[16 + column]!) * grid[column]!);
+      const code = codeOn(grid, column, sum, largest);
+      const value = valueOn(grid, column, code);
       sums[at] = code;
       error[at] = weight[at]! - value;
       losses[column]! += importance[i]! * (sum - value) ** 2;
@@ -210,6 +211,20 @@ class PlainKernels implements TriangleKernels {
     this.#backwards(r, rRowBytes, p, e, rows, (i, at, sum) => {
       losses[at & 7]! += importance[i]! * sum ** 2;
     });
+  }
+
+  gridErrors(values: number, importance: number, rows: number, grid: number, maxCode: number, errors: number): void {
+    const numbers = this.#machine.floats(values, rows * 8);
+    const weights = this.#machine.floats(importance, rows);
+    const parameters = this.#machine.floats(grid, GRID_FLOATS);
+    const largest = this.#machine.floats(maxCode, 1)[0]!;
+    const sums = this.#machine.floats(errors, 8).fill(0);
+    for (let at = 0; at < numbers.length; at += 1) {
+      const lane = at & 7;
+      const value = numbers[at]!;
+      const difference = value - valueOn(parameters, lane, codeOn(parameters, lane, value, largest));
+      sums[lane]! += weights[at >> 3]! * difference ** 2;
+    }
   }
 
   #backwards(

@@ -317,6 +317,57 @@ function addLoss(): FunctionSource {
   );
 }
 
+/**
+ * gridErrors(values, importance, rows, grid, maxCode, errors): what rounding the rows [rows, 8] to a grid costs in each
+ * column, the sum of importance[i] * error^2. Grid and maxCode as in quantizeRows.
+ */
+function gridErrors(): FunctionSource {
+  const [values, importance, rows, grid, maxCode, errors, row] = [0, 1, 2, 3, 4, 5, 6];
+  const [weight, largest, value, code] = [7, 8, 9, 10];
+  const half = (lane: 0 | 1) => {
+    const [scale, reciprocal, zero, sum] = [0, 1, 2, 3].map((part) => 11 + 4 * lane + part) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const load = (part: number) => v128.load(get(grid), part * PANEL_ROW_BYTES + lane * 16);
+    const scaled = v128.fAdd(v128.fMul(get(value), get(reciprocal)), get(zero));
+    const clipped = v128.fPseudoMin(v128.fPseudoMax(scaled, v128.splatFloat(0)), get(largest));
+    return {
+      begin: [set(scale, load(0)), set(reciprocal, load(1)), set(zero, load(2))],
+      add: [
+        set(value, v128.load(get(values), lane * 16)),
+        set(code, v128.fFloor(v128.fAdd(clipped, v128.splatFloat(JUST_BELOW_HALF)))),
+        set(value, v128.fSub(get(value), v128.fMul(v128.fSub(get(code), get(zero)), get(scale)))),
+        set(sum, v128.fAdd(get(sum), v128.fMul(v128.fMul(get(value), get(value)), get(weight)))),
+      ],
+      end: v128.store(get(errors), get(sum), lane * 16),
+    };
+  };
+  const halves = [half(0), half(1)];
+  return {
+    name: 'gridErrors',
+    params: Array<'i32'>(6).fill('i32'),
+    results: [],
+    locals: ['i32', ...Array<'v128'>(12).fill('v128')],
+    body: [
+      set(largest, v128.loadSplat32(get(maxCode))),
+      halves.map(({ begin }) => begin),
+      countUp(
+        row,
+        get(rows),
+        1,
+        set(weight, v128.loadSplat32(get(importance))),
+        halves.map(({ add }) => add),
+        set(importance, i32.add(get(importance), i32.const(4))),
+        set(values, i32.add(get(values), i32.const(PANEL_ROW_BYTES))),
+      ),
+      halves.map(({ end }) => end),
+    ],
+  };
+}
+
 export const triangleKernelFunctions: readonly FunctionSource[] = [
   multiplyAdd(),
   subtractGram(),
@@ -324,4 +375,5 @@ export const triangleKernelFunctions: readonly FunctionSource[] = [
   predictRows(),
   quantizeRows(),
   addLoss(),
+  gridErrors(),
 ];

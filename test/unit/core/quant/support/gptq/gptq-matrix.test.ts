@@ -173,6 +173,25 @@ describe('gptqMatrix', () => {
     }
   });
 
+  it('searches the same ranges in WebAssembly and in plain form', async () => {
+    for (const actOrder of [false, true]) {
+      const asked = request(96, 12, { bits: 3, gridSearch: 'mse', actOrder });
+      const [fast, plain] = await Promise.all(
+        [createTriangleMachine(), new PlainMachine()].map(async (machine) => {
+          const { matrix } = await gptqMatrix(ctx, new GptqWorkspace(machine), asked);
+          return readTensorFloats(matrix.scales);
+        }),
+      );
+      const different = fast!.filter((scale, at) => Math.abs(scale / plain![at]! - 1) > 1e-4).length;
+      expect(different / fast!.length).toBeLessThan(0.1);
+      const { matrix } = await gptqMatrix(ctx, new GptqWorkspace(), { ...asked, gridSearch: 'min-max' });
+      const whole = await readTensorFloats(matrix.scales);
+      expect(fast!.reduce((sum, scale) => sum + Math.abs(scale), 0)).toBeLessThan(
+        0.97 * whole.reduce((sum, scale) => sum + Math.abs(scale), 0),
+      );
+    }
+  });
+
   it('reads a weight in either order and gives the same', async () => {
     const asked = request(64, 20);
     const turned = new Float32Array(64 * 20);
