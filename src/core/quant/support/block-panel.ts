@@ -13,6 +13,7 @@ import {
   roundToNearestByParts,
 } from './panel.ts';
 import { PlainPanelQuantizer } from './plain-panel.ts';
+import { SCRATCH_BYTES } from './search/kernel.ts';
 import type { BlockSearch } from './search/types.ts';
 import { assemble } from './wasm/assembler.ts';
 import { blockKernelFunctions } from './wasm/block-kernels.ts';
@@ -76,7 +77,7 @@ class WasmPanelQuantizer implements PanelQuantizer {
     this.#scaleAt = alignUp(this.#maxAt + this.#blocks * 4, 16);
     this.#packedAt = alignUp(this.#scaleAt + this.#blocks * 4, 16);
     this.#tableAt = alignUp(this.#packedAt + this.#blocks * blockSize, 16);
-    this.#reserve(this.#tableAt + TABLE_BYTES);
+    this.#reserve(this.#tableAt + TABLE_BYTES + SCRATCH_BYTES + 3 * blockSize * 4);
 
     const target = new Float32Array(this.#memory.buffer, 0, paddedRows * paddedColumns);
     if (paddedColumns === columns && rowStride === columns) target.set(values.subarray(0, rows * columns));
@@ -116,33 +117,49 @@ class WasmPanelQuantizer implements PanelQuantizer {
     if (scheme.scaleType !== 'float32') return roundToNearestByParts(this, scheme);
     const { finite } = this.ranges();
     const { bits, symmetric } = scheme;
-    const padded = alignUp(this.#blocks, 4);
-    // The kernel takes four blocks at a time; what lies past the last one must not look like a value that overflows.
-    for (const at of [this.#minAt, this.#maxAt])
-      new Float32Array(this.#memory.buffer, at, padded).fill(0, this.#blocks);
+    const padded = this.#clearPastRanges();
     const kernel = this.#kernels[`${symmetric ? 'symmetric' : 'asymmetric'}Parameters${bits}`] as ParametersExport;
     const overflow = kernel(padded * 4, this.#minAt, this.#maxAt, this.#scaleAt);
     return this.#codedPanel(bits, finite && overflow === 0);
   }
 
+  /** Kernels take four blocks at a time: what lies past the last one must not look like a value that overflows. */
+  #clearPastRanges(): number {
+    const padded = alignUp(this.#blocks, 4);
+    for (const at of [this.#minAt, this.#maxAt])
+      new Float32Array(this.#memory.buffer, at, padded).fill(0, this.#blocks);
+    return padded;
+  }
+
   search(search: BlockSearch, scheme: NBitsScheme): QuantizedPanel {
-    const { rows } = this.#shape;
+    const { order, blockSize } = this.#shape;
+    const rows = order === 'columns' ? this.#shape.rows : blockSize;
     const { finite } = this.ranges();
+    this.#clearPastRanges();
     const table = new Float32Array(this.#memory.buffer, this.#tableAt, TABLE_BYTES / 4);
     table.set(search.table);
     const maxCode = 2 ** scheme.bits - 1;
     const overflow = this.#searchKernel(search, scheme)(
-      ...[0, this.#rowBytes, rows, this.#blocks * 4, this.#minAt, this.#maxAt, this.#scaleAt],
-      ...[this.#tableAt, this.#tableAt + search.table.byteLength, maxCode, (maxCode + 1) / 2, rows, search.extra],
+      ...[0, this.#rowBytes, rows, alignUp(this.#blocks, 4) * 4, this.#minAt, this.#maxAt, this.#scaleAt],
+      ...[
+        this.#tableAt,
+        this.#tableAt + search.table.byteLength,
+        this.#tableAt + TABLE_BYTES,
+        maxCode,
+        (maxCode + 1) / 2,
+        rows,
+        search.extra,
+      ],
     );
     return this.#codedPanel(scheme.bits, finite && overflow === 0);
   }
 
   #searchKernel(search: BlockSearch, scheme: NBitsScheme): SearchExport {
-    const key = `${search.name}/${scheme.symmetric}/${scheme.scaleType}`;
+    const { order } = this.#shape;
+    const key = `${search.name}/${order}/${scheme.symmetric}/${scheme.scaleType}`;
     let kernel = this.#searches.get(key);
     if (!kernel) {
-      const module = compiledSearches.get(key) ?? new WebAssembly.Module(assemble([search.kernel(scheme)]));
+      const module = compiledSearches.get(key) ?? new WebAssembly.Module(assemble([search.kernel({ scheme, order })]));
       compiledSearches.set(key, module);
       const { exports } = new WebAssembly.Instance(module, { host: { memory: this.#memory } });
       kernel = (exports as Record<string, unknown>)[search.name] as SearchExport;

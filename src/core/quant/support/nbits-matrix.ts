@@ -95,7 +95,7 @@ class MatrixJob {
     const { K, blockSize } = this.request;
     const rowBytes = this.blocksPerColumn * this.blobBytes;
     const codes = new Uint8Array(rows * rowBytes);
-    if (this.request.search) return this.#searchRows(values, firstRow, rows, codes);
+    if (this.request.search && K % blockSize !== 0) return this.#searchRows(values, firstRow, rows, codes);
     const rowsPerPanel = Math.max(1, Math.floor(PANEL_BYTES / (K * 4)));
     for (let row = 0; row < rows; row += rowsPerPanel) {
       const panelRows = Math.min(rowsPerPanel, rows - row);
@@ -110,7 +110,7 @@ class MatrixJob {
     return codes;
   }
 
-  /** Searches want blocks side by side: they are turned, and the blocks at the ends of rows, which may be shorter, go last. */
+  /** Searches want blocks of one length: they are turned, and the shorter ones at the ends of rows go last. */
   #searchRows(values: Float32Array, firstRow: number, rows: number, codes: Uint8Array): Uint8Array {
     const { K, blockSize } = this.request;
     const whole = Math.floor(K / blockSize);

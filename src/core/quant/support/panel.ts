@@ -37,7 +37,7 @@ export interface PanelQuantizer {
   quantize(bits: WeightBits, reciprocals: Float32Array, zeroPoints: Float32Array): Uint8Array;
   /** Ranges, round-to-nearest parameters and codes in one go: the same result as the single calls, faster. */
   roundToNearest(scheme: NBitsScheme): QuantizedPanel;
-  /** The same with parameters that the search finds. The panel's order must be `columns`, its blocks at most 256 long. */
+  /** The same with parameters that the search finds. Blocks must be at most 256 long, rows made of whole blocks. */
   search(search: BlockSearch, scheme: NBitsScheme): QuantizedPanel;
 }
 

@@ -42,8 +42,8 @@ export function clipSearch(settings: ClipSettings, symmetric: boolean): BlockSea
     table,
     extra: 0,
     hasFractionalZeroPoints: false,
-    kernel: (scheme) =>
-      searchKernel('clip', scheme, { widest: 'v128' }, (v) => {
+    kernel: (choice) =>
+      searchKernel('clip', choice, { widest: 'v128' }, (v) => {
         const factor = (index: number) => v128.loadSplat32(get(v.entry), 4 * index);
         const low = v128.fMul(v128.fPseudoMin(get(v.low), zero), factor(0));
         const high = v128.fMul(v128.fPseudoMax(get(v.high), zero), factor(1));
@@ -53,8 +53,8 @@ export function clipSearch(settings: ClipSettings, symmetric: boolean): BlockSea
           takeCandidate(v),
           forEachEntry(v, symmetric ? 1 : 2, [
             symmetric
-              ? setNearest(v, v128.fMul(get(v.widest), factor(0)), zero, scheme)
-              : setNearest(v, low, high, scheme),
+              ? setNearest(v, v128.fMul(get(v.widest), factor(0)), zero, choice.scheme)
+              : setNearest(v, low, high, choice.scheme),
             measureSquares(v),
             takeIfBetter(v),
           ]),

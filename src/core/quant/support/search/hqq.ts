@@ -15,17 +15,19 @@ import { block, branchIf, type Code, get, i32, set, v128 } from '../wasm/assembl
 import { JUST_BELOW_HALF } from '../wasm/block-kernels.ts';
 import {
   clipped,
+  clippedWhole,
   forEachEntry,
   forEachRow,
-  nearestCode,
   roundedToHalf,
   searchKernel,
+  setError,
   setScale,
+  setWholeZero,
   takeIfBetter,
   type Variables,
   zero,
 } from './kernel.ts';
-import { Best, clip, codesOf, nearestCode as plainCode, rangeOf, roundToHalf, withScale } from './plain.ts';
+import { Best, clip, codesOf, nearestCode, rangeOf, roundToHalf, stepsOf, withScale } from './plain.ts';
 import { plainPower, power, powerVariables } from './powers.ts';
 import type { BlockParameters, BlockSearch, PlainBlock } from './types.ts';
 
@@ -47,7 +49,7 @@ export function hqqSearch({ p, beta, kappa, iterations }: HqqSettings, isFractio
     table,
     extra: p - 1,
     hasFractionalZeroPoints: isFractional,
-    kernel: (scheme) => searchKernel(name, scheme, ownVariables, (v) => kernelBody(v, scheme, isFractional)),
+    kernel: (choice) => searchKernel(name, choice, ownVariables, (v) => kernelBody(v, choice.scheme, isFractional)),
     plain: (given) => plainSearch(given, table, f(p - 1), isFractional),
   };
 }
@@ -61,11 +63,12 @@ const ownVariables = {
   forgiven: 'v128',
   /** (W - W_e) / scale. */
   target: 'v128',
-  /** Sums over the block. */
-  codes: 'v128',
-  codeSquares: 'v128',
+  /** Sums over the block, of steps (code less zero point) and targets. */
+  steps: 'v128',
+  stepSquares: 'v128',
   targets: 'v128',
   products: 'v128',
+  shift: 'v128',
   previous: 'v128',
 } as const;
 
@@ -78,13 +81,16 @@ const infinite = v128.splatFloat(Number.POSITIVE_INFINITY);
  * Looks at the candidate: sets `error` to sum |e|^p and adds up what the next step needs.
  * @param inverseBeta undefined when no step follows
  */
-function measure(v: V, inverseBeta: Code | undefined): Code {
+function measure(v: V, isFractional: boolean, inverseBeta: Code | undefined): Code {
   const add = (sum: number, value: Code) => set(sum, fAdd(get(sum), value));
   const leverage = power(v, get(v.distance), get(v.extras));
   const kept = v128.fPseudoMax(fSub(get(v.distance), fMul(get(v.leverage), get(v.forgiven))), zero);
   const sign = v128.and(get(v.temporary), v128.splatInt(-0x80000000));
+  // A zero point that is no whole number must not be added together with WHOLE.
+  const code = fAdd(fAdd(fMul(get(v.value), get(v.reciprocal)), get(v.zeroPoint)), get(v.whole));
   return [
-    [v.error, v.codes, v.codeSquares, v.targets, v.products].map((sum) => set(sum, zero)),
+    [v.error, v.steps, v.stepSquares, v.targets, v.products].map((sum) => set(sum, zero)),
+    isFractional ? [] : setWholeZero(v),
     inverseBeta
       ? [
           set(v.distance, v128.fAbs(get(v.scale))),
@@ -94,8 +100,12 @@ function measure(v: V, inverseBeta: Code | undefined): Code {
       : [],
     forEachRow(
       v,
-      set(v.code, nearestCode(v, fAdd(fMul(get(v.value), get(v.reciprocal)), get(v.zeroPoint)))),
-      set(v.temporary, fSub(fMul(fSub(get(v.code), get(v.zeroPoint)), get(v.scale)), get(v.value))),
+      isFractional
+        ? [
+            set(v.code, fSub(fSub(clippedWhole(v, code), get(v.whole)), get(v.zeroPoint))),
+            set(v.temporary, fSub(fMul(get(v.code), get(v.scale)), get(v.value))),
+          ]
+        : setError(v),
       set(v.distance, v128.fAbs(get(v.temporary))),
       leverage.prepare,
       set(v.leverage, leverage.value),
@@ -103,10 +113,11 @@ function measure(v: V, inverseBeta: Code | undefined): Code {
       inverseBeta
         ? [
             set(v.target, fMul(fAdd(get(v.value), v128.or(kept, sign)), get(v.reciprocal))),
-            add(v.codes, get(v.code)),
-            add(v.codeSquares, fMul(get(v.code), get(v.code))),
+            add(v.steps, get(v.code)),
             add(v.targets, get(v.target)),
-            add(v.products, fMul(get(v.code), get(v.target))),
+            isFractional
+              ? []
+              : [add(v.stepSquares, fMul(get(v.code), get(v.code))), add(v.products, fMul(get(v.code), get(v.target)))],
           ]
         : [],
     ),
@@ -115,11 +126,11 @@ function measure(v: V, inverseBeta: Code | undefined): Code {
 
 function kernelBody(v: V, scheme: NBitsScheme, isFractional: boolean): Code {
   return [
-    isFractional ? [measure(v, undefined), takeIfBetter(v), startFractional(v, scheme)] : [],
+    isFractional ? [measure(v, true, undefined), takeIfBetter(v), startFractional(v, scheme)] : [],
     set(v.previous, infinite),
     block(
       forEachEntry(v, 1, [
-        measure(v, v128.loadSplat32(get(v.entry))),
+        measure(v, isFractional, v128.loadSplat32(get(v.entry))),
         // A lane that does not improve on its previous iterate is done, whatever its neighbours do.
         set(v.mask, v128.fLess(get(v.error), get(v.previous))),
         set(v.previous, v128.select(get(v.error), v128.splatFloat(Number.NEGATIVE_INFINITY), get(v.mask))),
@@ -141,8 +152,11 @@ function startFractional(v: V, scheme: NBitsScheme): Code {
   ];
 }
 
+/** z = mean(code - target). */
+const meanZeroPoint = (v: V) => fAdd(get(v.zeroPoint), fDiv(fSub(get(v.steps), get(v.targets)), get(v.counts)));
+
 function stepFractional(v: V, scheme: NBitsScheme): Code {
-  return [set(v.zeroPoint, fDiv(fSub(get(v.codes), get(v.targets)), get(v.counts))), roundZeroPoint(v, scheme)];
+  return [set(v.zeroPoint, meanZeroPoint(v)), roundZeroPoint(v, scheme)];
 }
 
 function roundZeroPoint(v: V, { scaleType }: NBitsScheme): Code {
@@ -150,14 +164,15 @@ function roundZeroPoint(v: V, { scaleType }: NBitsScheme): Code {
 }
 
 function stepInteger(v: V, scheme: NBitsScheme): Code {
-  const mean = fDiv(fSub(get(v.codes), get(v.targets)), get(v.counts));
-  const z = get(v.zeroPoint);
-  const numerator = fSub(get(v.products), fMul(z, get(v.targets)));
-  const denominator = fAdd(fSub(get(v.codeSquares), fMul(fAdd(z, z), get(v.codes))), fMul(fMul(z, z), get(v.counts)));
+  // With another zero point every step is longer by `shift`.
+  const d = get(v.shift);
+  const numerator = fAdd(get(v.products), fMul(d, get(v.targets)));
+  const denominator = fAdd(fAdd(get(v.stepSquares), fMul(fAdd(d, d), get(v.steps))), fMul(fMul(d, d), get(v.counts)));
+  const rounded = v128.fFloor(fAdd(meanZeroPoint(v), v128.splatFloat(JUST_BELOW_HALF)));
   return [
-    scheme.symmetric
-      ? set(v.zeroPoint, get(v.halves))
-      : set(v.zeroPoint, clipped(v, v128.fFloor(fAdd(mean, v128.splatFloat(JUST_BELOW_HALF))))),
+    set(v.shift, get(v.zeroPoint)),
+    set(v.zeroPoint, scheme.symmetric ? get(v.halves) : clipped(v, rounded)),
+    set(v.shift, fSub(get(v.shift), get(v.zeroPoint))),
     setScale(v, fMul(get(v.scale), fDiv(numerator, denominator)), scheme),
   ];
 }
@@ -169,26 +184,27 @@ function plainSearch(
   isFractional: boolean,
 ): BlockParameters {
   const { maxCode, half } = codesOf(scheme);
-  const count = values.length;
   const asZeroPoint = (z: number) => (scheme.scaleType === 'float16' ? roundToHalf(z) : z);
-  const sums = { codes: 0, codeSquares: 0, targets: 0, products: 0 };
+  const sums = { steps: 0, stepSquares: 0, targets: 0, products: 0 };
   const measured = ({ scale, reciprocal, zeroPoint }: BlockParameters, inverseBeta: number): number => {
     let error = 0;
-    Object.assign(sums, { codes: 0, codeSquares: 0, targets: 0, products: 0 });
+    Object.assign(sums, { steps: 0, stepSquares: 0, targets: 0, products: 0 });
     const size = Math.abs(scale);
     const forgiven = f(f(size / plainPower(size, exponent)) * inverseBeta);
     for (const value of values) {
-      const code = plainCode(f(f(value * reciprocal) + zeroPoint), maxCode);
-      const signed = f(f(f(code - zeroPoint) * scale) - value);
+      const step = isFractional
+        ? f(nearestCode(f(f(value * reciprocal) + zeroPoint), maxCode) - zeroPoint)
+        : stepsOf(value, reciprocal, zeroPoint, maxCode);
+      const signed = f(f(step * scale) - value);
       const distance = Math.abs(signed);
       const leverage = plainPower(distance, exponent);
       error = f(error + f(distance * leverage));
       const kept = Math.max(f(distance - f(leverage * forgiven)), 0);
       const target = f(f(value + (signed < 0 ? -kept : kept)) * reciprocal);
-      sums.codes = f(sums.codes + code);
-      sums.codeSquares = f(sums.codeSquares + f(code * code));
+      sums.steps = f(sums.steps + step);
+      sums.stepSquares = f(sums.stepSquares + f(step * step));
       sums.targets = f(sums.targets + target);
-      sums.products = f(sums.products + f(code * target));
+      sums.products = f(sums.products + f(step * target));
     }
     return error;
   };
@@ -206,12 +222,14 @@ function plainSearch(
     best.offer(at, error);
     if (!(error < previous)) break;
     previous = error;
-    const mean = f(f(sums.codes - sums.targets) / count);
+    const mean = f(at.zeroPoint + f(f(sums.steps - sums.targets) / values.length));
     if (isFractional) at = { ...at, zeroPoint: asZeroPoint(mean) };
     else {
       const z = scheme.symmetric ? half : clip(Math.floor(mean + 0.5), maxCode);
-      const numerator = f(sums.products - f(z * sums.targets));
-      const denominator = f(f(sums.codeSquares - f(f(z + z) * sums.codes)) + f(f(z * z) * count));
+      const shift = f(at.zeroPoint - z);
+      const numerator = f(sums.products + f(shift * sums.targets));
+      const squared = f(f(shift * shift) * values.length);
+      const denominator = f(f(sums.stepSquares + f(f(shift + shift) * sums.steps)) + squared);
       at = withScale(f(at.scale * f(numerator / denominator)), z, scheme);
     }
   }

@@ -1,9 +1,9 @@
 /**
- * What the kernels of all searches have in common. A kernel walks over the blocks of a panel in `columns` order, four at
- * a time; it finds the ranges of the blocks and leaves reciprocals and zero points in their place, as the kernel that
- * makes the codes wants them.
+ * What the kernels of all searches have in common. A kernel walks over the blocks of a panel, four at a time, whose
+ * ranges are known, and leaves reciprocals and zero points in their place, as the kernel that makes the codes wants them.
  */
 import type { NBitsScheme } from '../nbits-parameters.ts';
+import type { PanelShape } from '../panel.ts';
 import {
   branchIf,
   type Code,
@@ -17,13 +17,15 @@ import {
   v128,
 } from '../wasm/assembler.ts';
 import { JUST_BELOW_HALF, LARGEST_FINITE_BITS } from '../wasm/block-kernels.ts';
+import type { KernelChoice } from './types.ts';
 
-/** name(source, rowBytes, rows, columnBytes, min, max, scales, table, tableEnd, maxCode, half, rowCount, extra). */
+/** name(source, rowBytes, rows, columnBytes, min, max, scales, table, tableEnd, scratch, maxCode, half, rowCount, extra). */
 const parameters = {
   source: 'i32',
   rowBytes: 'i32',
+  /** Of a block that are no padding. In `rows` order, the block size. */
   rows: 'i32',
-  /** A multiple of 16. */
+  /** Four bytes for each block. */
   columnBytes: 'i32',
   /** Ranges when called, reciprocals and zero points afterwards. */
   minAt: 'i32',
@@ -32,22 +34,40 @@ const parameters = {
   /** Of the search's table; it has at least one entry. */
   table: 'i32',
   tableEnd: 'i32',
+  /** Room for SCRATCH_BYTES. */
+  scratch: 'i32',
   maxCode: 'f32',
   half: 'f32',
   rowCount: 'f32',
   extra: 'f32',
 } as const satisfies Record<string, ValueKind>;
 
+/** The values of four blocks side by side, and as many weights of theirs. */
+export const SCRATCH_BYTES = 2 * 256 * 16;
+const WEIGHTS_AT = 256 * 16;
+
+/**
+ * 1.5 * 2^23: a float32 that is near it is a whole number, so adding it rounds to the nearest one, ties to even. (The
+ * codes in the end have ties rounded up, which is as near.)
+ */
+export const WHOLE = 12582912;
+
 const locals = {
   column: 'i32',
   row: 'i32',
   at: 'i32',
   entry: 'i32',
+  scratchEnd: 'i32',
   /** Splats of the parameters. */
   maxCodes: 'v128',
   halves: 'v128',
   counts: 'v128',
   extras: 'v128',
+  /** WHOLE, and the largest code above it. */
+  whole: 'v128',
+  wholeTop: 'v128',
+  /** WHOLE and the candidate's zero point. */
+  wholeZero: 'v128',
   /** Ranges of the four blocks as they are, and what round to nearest makes of them. */
   low: 'v128',
   high: 'v128',
@@ -77,19 +97,67 @@ export const zero = v128.splatFloat(0);
 const int = (value: number) => v128.splatInt(value);
 export const magnitudeBits = (value: Code) => v128.and(value, int(0x7fffffff));
 
-/** Loops over the rows of four blocks with `value` set. */
+/** Loops over the values of four blocks, one of each at a time, in `value`. */
 export function forEachRow(v: Variables, ...body: Code[]): Code {
   return [
-    set(v.at, i32.add(get(v.source), get(v.column))),
-    countUp(
-      v.row,
-      get(v.rows),
-      1,
+    set(v.at, get(v.scratch)),
+    loop(
       set(v.value, v128.load(get(v.at))),
       body,
-      set(v.at, i32.add(get(v.at), get(v.rowBytes))),
+      set(v.at, i32.add(get(v.at), i32.const(16))),
+      branchIf(i32.lessUnsigned(get(v.at), get(v.scratchEnd)), 0),
     ),
   ];
+}
+
+/** Within forEachRow, a place for one more number beside each value. */
+export const storedWeight = (v: Variables) => v128.load(get(v.at), WEIGHTS_AT);
+export const storeWeight = (v: Variables, weight: Code) => v128.store(get(v.at), weight, WEIGHTS_AT);
+
+/** Copies the next four blocks to where all passes over them find them in the first-level cache. */
+function fillScratch(v: Variables, order: PanelShape['order']): Code {
+  if (order === 'columns')
+    return [
+      set(v.at, i32.add(get(v.source), get(v.column))),
+      countUp(
+        v.row,
+        i32.sub(get(v.scratchEnd), get(v.scratch)),
+        16,
+        v128.store(i32.add(get(v.scratch), get(v.row)), v128.load(get(v.at))),
+        set(v.at, i32.add(get(v.at), get(v.rowBytes))),
+      ),
+    ];
+  const blockBytes = i32.mul(get(v.rows), i32.const(4));
+  const [a, b, c, d] = [v.value, v.code, v.temporary, v.mask];
+  const [ab, cd] = [v.scale, v.reciprocal];
+  /** Two rows of the result from the same half of each of the four vectors. */
+  const halves = (lanes: readonly number[], offset: number) => [
+    set(ab, v128.shuffle32(get(a), get(b), lanes)),
+    set(cd, v128.shuffle32(get(c), get(d), lanes)),
+    v128.store(
+      i32.add(get(v.scratch), i32.mul(get(v.row), i32.const(4))),
+      v128.shuffle32(get(ab), get(cd), [0, 1, 4, 5]),
+      offset,
+    ),
+    v128.store(
+      i32.add(get(v.scratch), i32.mul(get(v.row), i32.const(4))),
+      v128.shuffle32(get(ab), get(cd), [2, 3, 6, 7]),
+      offset + 16,
+    ),
+  ];
+  return countUp(
+    v.row,
+    blockBytes,
+    16,
+    // Four blocks of `rows` floats for every 16 bytes of `column`.
+    set(v.at, i32.add(i32.add(get(v.source), get(v.row)), i32.mul(get(v.column), get(v.rows)))),
+    [a, b, c, d].map((local, index) => [
+      index === 0 ? [] : set(v.at, i32.add(get(v.at), blockBytes)),
+      set(local, v128.load(get(v.at))),
+    ]),
+    halves([0, 4, 1, 5], 0),
+    halves([2, 6, 3, 7], 32),
+  );
 }
 
 /** Loops over the entries of the table, each of `floats` floats at `entry`. */
@@ -107,9 +175,9 @@ export function forEachEntry(v: Variables, floats: number, body: Code): Code {
 /** min(max(x, 0), largest code). */
 export const clipped = (v: Variables, x: Code) => v128.fPseudoMin(v128.fPseudoMax(x, zero), get(v.maxCodes));
 
-/** clip(floor(x + 1/2)) as a float, rounded as the codes are in the end. */
-export const nearestCode = (v: Variables, x: Code) =>
-  v128.fFloor(v128.fAdd(clipped(v, x), v128.splatFloat(JUST_BELOW_HALF)));
+/** WHOLE + clip(round(x)), of a sum of which one term is WHOLE. */
+export const clippedWhole = (v: Variables, sum: Code) =>
+  v128.fPseudoMin(v128.fPseudoMax(sum, get(v.whole)), get(v.wholeTop));
 
 /** Sets `scale` and `reciprocal`; a scale whose reciprocal overflows means a block of zeros. */
 export function setScale(v: Variables, scale: Code, { scaleType }: NBitsScheme): Code {
@@ -178,19 +246,31 @@ export const takeIfBetter = (v: Variables): Code => [
   set(v.bestError, v128.select(get(v.error), get(v.bestError), get(v.mask))),
 ];
 
-/**
- * Sets `error` to the candidate's sum of squared errors.
- * @param weight of the square at `value`; 1 when left out
- */
-export function measureSquares(v: Variables, weight?: Code): Code {
+/** Sets `temporary` to the candidate's error at `value` and `code` to code - zero point; whole zero points only. */
+export const setError = (v: Variables): Code => [
+  set(
+    v.code,
+    v128.fSub(
+      clippedWhole(v, v128.fAdd(v128.fMul(get(v.value), get(v.reciprocal)), get(v.wholeZero))),
+      get(v.wholeZero),
+    ),
+  ),
+  set(v.temporary, v128.fSub(v128.fMul(get(v.code), get(v.scale)), get(v.value))),
+];
+
+/** Before setError, whenever the zero point has changed. */
+export const setWholeZero = (v: Variables): Code => set(v.wholeZero, v128.fAdd(get(v.zeroPoint), get(v.whole)));
+
+/** Sets `error` to the candidate's sum of squared errors, each times its stored weight where so told. */
+export function measureSquares(v: Variables, isWeighted = false): Code {
   const square = v128.fMul(get(v.temporary), get(v.temporary));
   return [
     set(v.error, zero),
+    setWholeZero(v),
     forEachRow(
       v,
-      set(v.code, nearestCode(v, v128.fAdd(v128.fMul(get(v.value), get(v.reciprocal)), get(v.zeroPoint)))),
-      set(v.temporary, v128.fSub(v128.fMul(v128.fSub(get(v.code), get(v.zeroPoint)), get(v.scale)), get(v.value))),
-      set(v.error, v128.fAdd(get(v.error), weight ? v128.fMul(square, weight) : square)),
+      setError(v),
+      set(v.error, v128.fAdd(get(v.error), isWeighted ? v128.fMul(square, storedWeight(v)) : square)),
     ),
   ];
 }
@@ -202,7 +282,7 @@ export function measureSquares(v: Variables, weight?: Code): Code {
  */
 export function searchKernel<Own extends string = never>(
   name: string,
-  scheme: NBitsScheme,
+  { scheme, order }: KernelChoice,
   own: Readonly<Record<Own, ValueKind>>,
   body: (v: Variables<Own>) => Code,
 ): FunctionSource {
@@ -222,10 +302,14 @@ export function searchKernel<Own extends string = never>(
       set(v.halves, v128.splat(get(v.half))),
       set(v.counts, v128.splat(get(v.rowCount))),
       set(v.extras, v128.splat(get(v.extra))),
+      set(v.whole, v128.splatFloat(WHOLE)),
+      set(v.wholeTop, v128.fAdd(get(v.whole), get(v.maxCodes))),
+      set(v.scratchEnd, i32.add(get(v.scratch), i32.mul(get(v.rows), i32.const(16)))),
       countUp(
         v.column,
         get(v.columnBytes),
         16,
+        fillScratch(v, order),
         set(v.low, v128.load(i32.add(get(v.minAt), get(v.column)))),
         set(v.high, v128.load(i32.add(get(v.maxAt), get(v.column)))),
         setNearest(v, low, high, scheme),

@@ -10,18 +10,20 @@ import type { NBitsScheme } from '../nbits-parameters.ts';
 import { type Code, get, set, v128 } from '../wasm/assembler.ts';
 import {
   clipped,
+  clippedWhole,
   forEachEntry,
   forEachRow,
   measureSquares,
-  nearestCode,
   searchKernel,
   setScale,
+  storedWeight,
+  storeWeight,
   takeCandidate,
   takeIfBetter,
   type Variables,
   zero,
 } from './kernel.ts';
-import { Best, clip, codesOf, nearestCode as plainCode, rangeOf, squares, withScale } from './plain.ts';
+import { Best, clip, codesOf, nearestCode, rangeOf, squares, withScale } from './plain.ts';
 import type { BlockParameters, BlockSearch, PlainBlock } from './types.ts';
 
 const f = Math.fround;
@@ -38,16 +40,14 @@ export function kQuantSearch(scheme: NBitsScheme): BlockSearch {
     table,
     extra: 0,
     hasFractionalZeroPoints: false,
-    kernel: () => searchKernel('kQuant', scheme, ownVariables, (v) => kernelBody(v, scheme)),
+    kernel: (choice) => searchKernel('kQuant', choice, ownVariables, (v) => kernelBody(v, choice.scheme)),
     plain: (block) => plainSearch(block, table),
   };
 }
 
 const ownVariables = {
   sigma: 'v128',
-  absolute: 'v128',
-  weight: 'v128',
-  squares: 'v128',
+  weighted: 'v128',
   /** Weighted sums over the block: 1, x, code, code^2, code * x. */
   w: 'v128',
   wx: 'v128',
@@ -58,6 +58,10 @@ const ownVariables = {
   origin: 'v128',
   inverse: 'v128',
   range: 'v128',
+  /** The best fit so far. */
+  gain: 'v128',
+  fittedScale: 'v128',
+  fittedZero: 'v128',
   /** The other whole number, and numerator and denominator of the scale that goes with each. */
   other: 'v128',
   numerator: 'v128',
@@ -70,25 +74,30 @@ type V = Variables<keyof typeof ownVariables>;
 
 const { fAdd, fSub, fMul, fDiv } = v128;
 
+const add = (sum: number, value: Code) => set(sum, fAdd(get(sum), value));
+
 function kernelBody(v: V, scheme: NBitsScheme): Code {
-  const weight = fAdd(get(v.sigma), v128.fAbs(get(v.value)));
-  const add = (sum: number, value: Code) => set(sum, fAdd(get(sum), value));
   return [
-    [v.squares, v.absolute, v.wx, v.w].map((sum) => set(sum, zero)),
+    set(v.sigma, zero),
+    forEachRow(v, add(v.sigma, fMul(get(v.value), get(v.value)))),
+    set(v.sigma, v128.fSqrt(fDiv(get(v.sigma), get(v.counts)))),
+    [v.w, v.wx].map((sum) => set(sum, zero)),
     forEachRow(
       v,
-      add(v.squares, fMul(get(v.value), get(v.value))),
-      add(v.absolute, v128.fAbs(get(v.value))),
-      add(v.w, get(v.value)),
-      add(v.wx, fMul(v128.fAbs(get(v.value)), get(v.value))),
+      set(v.weighted, fAdd(get(v.sigma), v128.fAbs(get(v.value)))),
+      storeWeight(v, get(v.weighted)),
+      add(v.w, get(v.weighted)),
+      add(v.wx, fMul(get(v.weighted), get(v.value))),
     ),
-    set(v.sigma, v128.fSqrt(fDiv(get(v.squares), get(v.counts)))),
-    set(v.wx, fAdd(fMul(get(v.sigma), get(v.w)), get(v.wx))),
-    set(v.w, fAdd(fMul(get(v.sigma), get(v.counts)), get(v.absolute))),
-    set(v.range, fSub(v128.fPseudoMax(get(v.high), zero), v128.fPseudoMin(get(v.low), zero))),
-    scheme.symmetric ? set(v.range, get(v.reciprocal)) : [],
-    measureSquares(v, weight),
+    measureSquares(v, true),
     takeCandidate(v),
+    // The step to start from: of round to nearest, or the range.
+    scheme.symmetric
+      ? set(v.range, get(v.reciprocal))
+      : set(v.range, fSub(v128.fPseudoMax(get(v.high), zero), v128.fPseudoMin(get(v.low), zero))),
+    set(v.gain, zero),
+    set(v.fittedScale, get(v.scale)),
+    set(v.fittedZero, get(v.zeroPoint)),
     forEachEntry(v, 1, [
       scheme.symmetric
         ? [set(v.inverse, fMul(get(v.range), v128.loadSplat32(get(v.entry)))), set(v.origin, get(v.halves))]
@@ -96,23 +105,48 @@ function kernelBody(v: V, scheme: NBitsScheme): Code {
             set(v.inverse, fDiv(v128.loadSplat32(get(v.entry)), get(v.range))),
             set(v.origin, v128.fNegate(fMul(v128.fPseudoMin(get(v.low), zero), get(v.inverse)))),
           ],
-      [v.wc, v.wcc, v.wcx].map((sum) => set(sum, zero)),
-      forEachRow(
-        v,
-        set(v.code, nearestCode(v, fAdd(fMul(get(v.value), get(v.inverse)), get(v.origin)))),
-        set(v.weight, fMul(weight, get(v.code))),
-        add(v.wc, get(v.weight)),
-        add(v.wcc, fMul(get(v.weight), get(v.code))),
-        add(v.wcx, fMul(get(v.weight), get(v.value))),
-      ),
-      scheme.symmetric ? fitScale(v, v.halves, v.numerator, v.denominator) : fitScaleAndZeroPoint(v),
-      scheme.symmetric ? set(v.zeroPoint, get(v.halves)) : [],
-      setScale(v, fDiv(get(v.numerator), get(v.denominator)), scheme),
-      measureSquares(v, weight),
-      takeIfBetter(v),
+      fitCodes(v, scheme),
+      // The error of these codes is sum w x^2 less the gain.
+      set(v.otherNumerator, gainOf(v.numerator, v.denominator)),
+      set(v.mask, v128.fGreater(get(v.otherNumerator), get(v.gain))),
+      set(v.gain, v128.select(get(v.otherNumerator), get(v.gain), get(v.mask))),
+      set(v.fittedZero, v128.select(get(v.zeroPoint), get(v.fittedZero), get(v.mask))),
+      set(v.fittedScale, v128.select(fDiv(get(v.numerator), get(v.denominator)), get(v.fittedScale), get(v.mask))),
     ]),
+    set(v.zeroPoint, get(v.fittedZero)),
+    setScale(v, get(v.fittedScale), scheme),
+    measureSquares(v, true),
+    takeIfBetter(v),
+    // Once more from where that led: the codes are others now.
+    set(v.inverse, get(v.bestReciprocal)),
+    set(v.origin, get(v.bestZeroPoint)),
+    fitCodes(v, scheme),
+    setScale(v, fDiv(get(v.numerator), get(v.denominator)), scheme),
+    measureSquares(v, true),
+    takeIfBetter(v),
   ];
 }
+
+/** Sets the zero point, and numerator and denominator of the scale, that suit the codes of `inverse` and `origin` best. */
+function fitCodes(v: V, scheme: NBitsScheme): Code {
+  const code = fAdd(fAdd(fMul(get(v.value), get(v.inverse)), get(v.origin)), get(v.whole));
+  return [
+    [v.wc, v.wcc, v.wcx].map((sum) => set(sum, zero)),
+    forEachRow(
+      v,
+      set(v.code, fSub(clippedWhole(v, code), get(v.whole))),
+      set(v.weighted, fMul(storedWeight(v), get(v.code))),
+      add(v.wc, get(v.weighted)),
+      add(v.wcc, fMul(get(v.weighted), get(v.code))),
+      add(v.wcx, fMul(get(v.weighted), get(v.value))),
+    ),
+    scheme.symmetric
+      ? [set(v.zeroPoint, get(v.halves)), fitScale(v, v.halves, v.numerator, v.denominator)]
+      : fitScaleAndZeroPoint(v),
+  ];
+}
+
+const gainOf = (numerator: number, denominator: number) => fDiv(fMul(get(numerator), get(numerator)), get(denominator));
 
 /** scale = sum w (c - z) x / sum w (c - z)^2, from the sums. */
 function fitScale(v: V, zeroPoint: number, numerator: number, denominator: number): Code {
@@ -128,14 +162,13 @@ function fitScaleAndZeroPoint(v: V): Code {
   // Least squares in two unknowns; their common determinant cancels in -min / scale. A minimum above 0 becomes 0.
   const scale = fSub(fMul(get(v.w), get(v.wcx)), fMul(get(v.wx), get(v.wc)));
   const minimum = fSub(fMul(get(v.wcc), get(v.wx)), fMul(get(v.wc), get(v.wcx)));
-  const gain = (numerator: number, denominator: number) => fDiv(fMul(get(numerator), get(numerator)), get(denominator));
   return [
     set(v.temporary, v128.fFloor(v128.fNegate(fDiv(minimum, scale)))),
     set(v.zeroPoint, clipped(v, get(v.temporary))),
     set(v.other, clipped(v, fAdd(get(v.temporary), v128.splatFloat(1)))),
     fitScale(v, v.zeroPoint, v.numerator, v.denominator),
     fitScale(v, v.other, v.otherNumerator, v.otherDenominator),
-    set(v.mask, v128.fGreater(gain(v.otherNumerator, v.otherDenominator), gain(v.numerator, v.denominator))),
+    set(v.mask, v128.fGreater(gainOf(v.otherNumerator, v.otherDenominator), gainOf(v.numerator, v.denominator))),
     set(v.zeroPoint, v128.select(get(v.other), get(v.zeroPoint), get(v.mask))),
     set(v.numerator, v128.select(get(v.otherNumerator), get(v.numerator), get(v.mask))),
     set(v.denominator, v128.select(get(v.otherDenominator), get(v.denominator), get(v.mask))),
@@ -145,45 +178,56 @@ function fitScaleAndZeroPoint(v: V): Code {
 function plainSearch({ values, scheme, nearest }: PlainBlock, table: Float32Array): BlockParameters {
   const { maxCode, half } = codesOf(scheme);
   const { low, high } = rangeOf(values);
-  const sums = { square: 0, absolute: 0, value: 0, signed: 0 };
+  let sigma = 0;
+  for (const x of values) sigma = f(sigma + f(x * x));
+  sigma = f(Math.sqrt(f(sigma / values.length)));
+  let [w, wx] = [0, 0];
   for (const x of values) {
-    sums.square = f(sums.square + f(x * x));
-    sums.absolute = f(sums.absolute + Math.abs(x));
-    sums.value = f(sums.value + x);
-    sums.signed = f(sums.signed + f(Math.abs(x) * x));
+    const weight = f(sigma + Math.abs(x));
+    w = f(w + weight);
+    wx = f(wx + f(weight * x));
   }
-  const sigma = f(Math.sqrt(f(sums.square / values.length)));
-  const wx = f(f(sigma * sums.value) + sums.signed);
-  const w = f(f(sigma * values.length) + sums.absolute);
-  const best = new Best(nearest, squares(values, nearest, maxCode, sigma));
-  const range = f(Math.max(high, 0) - Math.min(low, 0));
-  for (const entry of table) {
-    const inverse = scheme.symmetric ? f(nearest.reciprocal * entry) : f(entry / range);
-    const origin = scheme.symmetric ? half : f(-f(Math.min(low, 0) * inverse));
+  const fitTo = (inverse: number, origin: number): Fit => {
     let [wc, wcc, wcx] = [0, 0, 0];
     for (const x of values) {
-      const code = plainCode(f(f(x * inverse) + origin), maxCode);
+      const code = nearestCode(f(f(x * inverse) + origin), maxCode);
       const weighted = f(f(sigma + Math.abs(x)) * code);
       wc = f(wc + weighted);
       wcc = f(wcc + f(weighted * code));
       wcx = f(wcx + f(weighted * x));
     }
-    const scaleFor = (z: number) => {
-      const numerator = f(wcx - f(z * wx));
-      const denominator = f(f(wcc - f(f(z + z) * wc)) + f(f(z * z) * w));
-      return { z, numerator, denominator, gain: f(f(numerator * numerator) / denominator) };
+    const scaleFor = (zeroPoint: number): Fit => {
+      const numerator = f(wcx - f(zeroPoint * wx));
+      const denominator = f(f(wcc - f(f(zeroPoint + zeroPoint) * wc)) + f(f(zeroPoint * zeroPoint) * w));
+      return { zeroPoint, scale: f(numerator / denominator), gain: f(f(numerator * numerator) / denominator) };
     };
-    let chosen = scaleFor(half);
-    if (!scheme.symmetric) {
-      const determinantTimesScale = f(f(w * wcx) - f(wx * wc));
-      const determinantTimesMinimum = f(f(wcc * wx) - f(wc * wcx));
-      const whole = Math.floor(f(-f(determinantTimesMinimum / determinantTimesScale)));
-      chosen = scaleFor(clip(whole, maxCode));
-      const other = scaleFor(clip(f(whole + 1), maxCode));
-      if (other.gain > chosen.gain) chosen = other;
-    }
-    const candidate = withScale(f(chosen.numerator / chosen.denominator), chosen.z, scheme);
+    if (scheme.symmetric) return scaleFor(half);
+    const scale = f(f(w * wcx) - f(wx * wc));
+    const minimum = f(f(wcc * wx) - f(wc * wcx));
+    const whole = Math.floor(f(-f(minimum / scale)));
+    const [below, above] = [scaleFor(clip(whole, maxCode)), scaleFor(clip(f(whole + 1), maxCode))];
+    return above.gain > below.gain ? above : below;
+  };
+  const best = new Best(nearest, squares(values, nearest, maxCode, sigma));
+  const offer = ({ scale, zeroPoint }: Fit) => {
+    const candidate = withScale(scale, zeroPoint, scheme);
     best.offer(candidate, squares(values, candidate, maxCode, sigma));
+  };
+  let fitted: Fit = { ...nearest, gain: 0 };
+  const range = f(Math.max(high, 0) - Math.min(low, 0));
+  for (const entry of table) {
+    const inverse = scheme.symmetric ? f(nearest.reciprocal * entry) : f(entry / range);
+    const found = fitTo(inverse, scheme.symmetric ? half : f(-f(Math.min(low, 0) * inverse)));
+    if (found.gain > fitted.gain) fitted = found;
   }
+  offer(fitted);
+  offer(fitTo(best.parameters.reciprocal, best.parameters.zeroPoint));
   return best.parameters;
+}
+
+interface Fit {
+  readonly zeroPoint: number;
+  readonly scale: number;
+  /** By how much it lowers the error of the codes it was fitted to. */
+  readonly gain: number;
 }

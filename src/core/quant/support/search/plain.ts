@@ -5,6 +5,9 @@ import type { BlockParameters } from './types.ts';
 
 const f = Math.fround;
 
+/** As kernel.ts has it. */
+const WHOLE = 12582912;
+
 export interface Codes {
   readonly maxCode: number;
   readonly half: number;
@@ -17,8 +20,14 @@ export const codesOf = ({ bits }: Pick<NBitsScheme, 'bits'>): Codes => ({
 
 export const clip = (x: number, maxCode: number) => Math.min(Math.max(x, 0), maxCode);
 
-/** clip(round(x)), halves up. */
-export const nearestCode = (x: number, maxCode: number) => Math.floor(clip(x, maxCode) + 0.5);
+/** clip(round(x + zeroPoint)) - zeroPoint in one rounding, for a whole zero point; see WHOLE in kernel.ts. */
+export function stepsOf(value: number, reciprocal: number, zeroPoint: number, maxCode: number): number {
+  const wholeZero = WHOLE + zeroPoint;
+  return clip(f(f(value * reciprocal) + wholeZero) - WHOLE, maxCode) - zeroPoint;
+}
+
+/** clip(round(x)), ties to even. */
+export const nearestCode = (x: number, maxCode: number) => clip(f(x + WHOLE) - WHOLE, maxCode);
 
 export const roundToHalf = (x: number) => float16BitsToFloat32(float32ToFloat16Bits(x));
 
@@ -58,8 +67,7 @@ export function squares(
 ): number {
   let error = 0;
   for (const value of values) {
-    const code = nearestCode(f(f(value * reciprocal) + zeroPoint), maxCode);
-    const difference = f(f(f(code - zeroPoint) * scale) - value);
+    const difference = f(f(stepsOf(value, reciprocal, zeroPoint, maxCode) * scale) - value);
     const square = f(difference * difference);
     error = f(error + (sigma === undefined ? square : f(square * f(sigma + Math.abs(value)))));
   }

@@ -3,6 +3,7 @@
  * has two makers of the same bits: a SIMD kernel that takes four blocks at once, and plain TypeScript.
  */
 import type { NBitsScheme } from '../nbits-parameters.ts';
+import type { PanelShape } from '../panel.ts';
 import type { FunctionSource } from '../wasm/assembler.ts';
 
 /** What a block is stored with. */
@@ -22,6 +23,11 @@ export interface PlainBlock {
   readonly nearest: BlockParameters;
 }
 
+export interface KernelChoice {
+  readonly scheme: NBitsScheme;
+  readonly order: PanelShape['order'];
+}
+
 export interface BlockSearch {
   /** Names the kernel: searches that differ in settings only share it. */
   readonly name: string;
@@ -31,6 +37,6 @@ export interface BlockSearch {
   readonly extra: number;
   /** Zero points are any numbers; otherwise they are codes. */
   readonly hasFractionalZeroPoints: boolean;
-  kernel(scheme: NBitsScheme): FunctionSource;
+  kernel(choice: KernelChoice): FunctionSource;
   plain(block: PlainBlock): BlockParameters;
 }

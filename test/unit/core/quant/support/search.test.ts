@@ -120,6 +120,31 @@ describe('SIMD kernels against plain TypeScript', () => {
     });
 });
 
+describe('blocks along rows', () => {
+  for (const [name, make] of Object.entries(searches))
+    it(`get what blocks down columns get: ${name}`, () => {
+      const simd = createPanelQuantizer();
+      const plain = new PlainPanelQuantizer();
+      fc.assert(
+        fc.property(cases, (given) => {
+          const { values, shape, scheme } = panelOf({ ...given, rows: given.blockSize });
+          const turned = Float32Array.from(values, (_, i) => {
+            const [block, at] = [Math.floor(i / shape.blockSize), i % shape.blockSize];
+            return values[at * shape.columns + block]!;
+          });
+          // Two blocks a row where their number allows.
+          const perRow = shape.columns % 2 === 0 ? 2 : 1;
+          const along = { order: 'rows', rows: shape.columns / perRow, columns: perRow * shape.blockSize } as const;
+          const search = make(scheme);
+          const down = run(simd, values, shape, scheme, search);
+          expect(run(simd, turned, { ...along, blockSize: shape.blockSize }, scheme, search)).toEqual(down);
+          expect(run(plain, turned, { ...along, blockSize: shape.blockSize }, scheme, search)).toEqual(down);
+        }),
+        { numRuns: 60 },
+      );
+    });
+});
+
 describe('against round to nearest, each in what it minimizes', () => {
   for (const [name, make] of Object.entries(searches))
     it(`never loses: ${name}`, () => {
