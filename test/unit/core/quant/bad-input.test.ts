@@ -339,7 +339,7 @@ describe.each(quantizers.map((quantizer) => [quantizer.label, quantizer] as cons
             yield new Map([['x', float32Feed([3, 32], zeros.slice().fill(Number.NaN))]]);
           },
         };
-        expect(await errorOf(mixed)).toMatchObject({ code: 'calib/not-finite', data: { sample: 4 } });
+        expect(await errorOf(mixed)).toMatchObject({ code: 'calib/not-finite', data: { tensor: 'x' } });
       });
 
       it('few: the user is told', async () => {
