@@ -170,6 +170,24 @@ describe('entropy', () => {
     expect(boundsOf([values], 'entropy').max).toBeGreaterThan(1.9);
   });
 
+  it('takes no clip that squares worse than clipping nothing', () => {
+    // A bulk near zero that tempts divergence to clip, and few large values that are most of the signal.
+    const values = floats(...heavyTailed(20_000, 3), ...Array.from({ length: 40 }, (_, i) => 60 + i));
+    const { max } = boundsOf([values], 'entropy');
+    const summary = summaryOf(values);
+    const observer = new HistogramObserver('magnitude', summary);
+    observer.observe(values);
+    const errorOf = (end: number) => quantizationError(observer.histogram(), { min: 0, max: end }, 127.5);
+    expect(errorOf(max)).toBeLessThanOrEqual(errorOf(summary.max));
+    // Without that rule the best divergence is far inside.
+    const { counts, total } = observer.histogram();
+    const divergences = Array.from({ length: counts.length - 127 }, (_, i) =>
+      divergenceOf(counts, i + 128, 128, total),
+    );
+    const tempting = 128 + divergences.indexOf(Math.min(...divergences));
+    expect(errorOf((summary.max * tempting) / counts.length)).toBeGreaterThan(errorOf(summary.max));
+  });
+
   it('gives one-sided ranges all codes', () => {
     const counts = new Float64Array(512).fill(1);
     const histogram: FixedHistogram = { kind: 'magnitude', min: 0, max: 1, counts, total: 512 };
