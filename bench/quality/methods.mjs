@@ -1,7 +1,12 @@
 // The rows of docs/QUANTIZATION-TABLE.md: our recipes, and the reference implementation's method that each stands beside.
 const step = (id, params = {}) => ({ id, params });
 const blocks = (id, bits, blockSize, params = {}) => [step(id, { bits, blockSize, ...params })];
-const staticInt8 = (granularity, method, params = {}) => step('static-int8', { granularity, method, ...params });
+/** What the quantizer left in float, embeddings above all, in 8 bits: as the reference's tools have it too. */
+const rest = step('weight-int8');
+const staticInt8 = (granularity, method, params = {}) => [
+  step('static-int8', { granularity, method, ...params }),
+  rest,
+];
 
 /**
  * id, title, steps after simplification, and which method of bench/reference/quality.py it is compared with (the table
@@ -15,19 +20,28 @@ export const methods = [
   {
     id: 'dynamic-tensor',
     title: 'Dynamic INT8, per tensor',
-    steps: [step('dynamic-int8', { granularity: 'tensor' })],
+    steps: [step('dynamic-int8', { granularity: 'tensor' }), rest],
+    only: ['language', 'image'],
+    reference: 'ort-dynamic-tensor',
+  },
+  {
+    // The reference's weights are uint8 with a zero point here, since it has no other convolution kernel.
+    id: 'dynamic-tensor-uint8',
+    title: 'Dynamic UINT8 with zero points, per tensor',
+    steps: [step('dynamic-int8', { granularity: 'tensor', weightType: 'uint8', symmetric: false }), rest],
+    only: ['convolution'],
     reference: 'ort-dynamic-tensor',
   },
   {
     id: 'dynamic-channel',
     title: 'Dynamic INT8, per channel',
-    steps: [step('dynamic-int8', { granularity: 'channel' })],
+    steps: [step('dynamic-int8', { granularity: 'channel' }), rest],
     reference: 'ort-dynamic-channel',
   },
   {
     id: 'smooth-dynamic',
     title: 'SmoothQuant + dynamic INT8',
-    steps: [step('smoothquant'), step('dynamic-int8', { granularity: 'channel' })],
+    steps: [step('smoothquant'), step('dynamic-int8', { granularity: 'channel' }), rest],
     only: ['language', 'image'],
     reference: 'ort-dynamic-channel',
   },
@@ -41,44 +55,44 @@ export const methods = [
   {
     id: 'static-minmax-tensor',
     title: 'Static INT8 min-max, per tensor',
-    steps: [staticInt8('tensor', 'min-max')],
+    steps: staticInt8('tensor', 'min-max'),
     reference: 'ort-static-minmax-tensor',
   },
   {
     id: 'cle-static-tensor',
     title: 'Equalization + static INT8, per tensor',
-    steps: [step('cross-layer-equalization'), staticInt8('tensor', 'mse'), step('bias-correction')],
+    steps: [step('cross-layer-equalization'), ...staticInt8('tensor', 'mse'), step('bias-correction')],
     only: ['convolution'],
     reference: 'ort-static-minmax-tensor',
   },
   {
     id: 'static-minmax-channel',
     title: 'Static INT8 min-max, per channel',
-    steps: [staticInt8('channel', 'min-max')],
+    steps: staticInt8('channel', 'min-max'),
     reference: 'ort-static-minmax-channel',
   },
   {
     id: 'static-mse-channel',
     title: 'Static INT8 least squares, per channel',
-    steps: [staticInt8('channel', 'mse')],
+    steps: staticInt8('channel', 'mse'),
     reference: 'ort-static-minmax-channel',
   },
   {
     id: 'static-entropy-channel',
     title: 'Static INT8 entropy, per channel',
-    steps: [staticInt8('channel', 'entropy')],
+    steps: staticInt8('channel', 'entropy'),
     reference: 'ort-static-entropy-channel',
   },
   {
     id: 'static-percentile-channel',
     title: 'Static INT8 percentile, per channel',
-    steps: [staticInt8('channel', 'percentile')],
+    steps: staticInt8('channel', 'percentile'),
     reference: 'ort-static-percentile-channel',
   },
   {
     id: 'smooth-static',
     title: 'SmoothQuant + static INT8 with sensitive layers kept',
-    steps: [step('smoothquant'), staticInt8('channel', 'mse', { sensitivity: 'auto' }), step('weight-int8')],
+    steps: [step('smoothquant'), ...staticInt8('channel', 'mse', { sensitivity: 'auto' })],
     reference: 'ort-static-minmax-channel',
   },
   {

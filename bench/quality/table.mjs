@@ -31,11 +31,15 @@ const megabytes = (bytes) => (bytes / 1e6).toFixed(2);
 const seconds = (value) => (value === undefined ? '' : value < 0.095 ? value.toFixed(2) : value.toFixed(1));
 const verdicts = { better: 0, equal: 0, worse: 0 };
 
-function compare(metric, own, reference) {
+function compare(metric, own, reference, fp32) {
   if (own.error || !reference || reference.error) return '';
   const { lower, noise } = metrics[metric];
   const gain = (reference.value - own.value) * (lower ? 1 : -1);
-  const word = gain > noise ? 'better' : gain < -noise ? 'worse' : 'equal';
+  const loss = Math.abs(own.value - fp32.value);
+  const tolerance = Math.max(noise, 0.05 * loss);
+  // Less than two thirds of the size is another trade, whichever way the metric goes.
+  if (own.bytes < 0.67 * reference.bytes && gain < -tolerance) return 'smaller';
+  const word = gain > tolerance ? 'better' : gain < -tolerance ? 'worse' : 'equal';
   verdicts[word] += 1;
   return word;
 }
@@ -60,7 +64,7 @@ function section({ id }) {
     if (own.error) return [`| ${method.title} | ${own.error.replaceAll('|', '\\|')} | | | | ${theirs} |`];
     const loss = (own.value - fp32.value) * (lower ? 1 : -1);
     const bits = ((8 * own.bytes) / parameters).toFixed(2);
-    const word = compare(fp32.metric, own, reference);
+    const word = compare(fp32.metric, own, reference, fp32);
     return [
       `| ${method.title} | ${bits} | ${megabytes(own.bytes)} | ${show(own.value)} | ${show(loss)} | ${seconds(own.seconds)} ${theirs} ${word} |`,
     ];
@@ -91,7 +95,7 @@ all), the seconds that the quantization steps alone took. Reference files are ju
 AWQ and RTN written in torch from the papers, float32 files with rounded weights, their MB computed. Bits per parameter
 are of the whole file, what stays in float32 included. MatMulNBits runs 2, 4 and 8 bits, so 3-bit codes are stored in 4.
 "equal": the difference is below what chance alone makes (0.005 bits per byte, half a point of accuracy, 0.4 points of
-CER). Machine: ${machine}.
+CER, or a twentieth of the loss itself). "smaller": worse by more than that, in less than two thirds of the bytes. Machine: ${machine}.
 
 Of the comparisons below ours is better in ${verdicts.better}, equal in ${verdicts.equal} and worse in ${verdicts.worse}.
 ${sections}`,

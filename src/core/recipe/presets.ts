@@ -30,6 +30,9 @@ function preset(
 
 const step = (id: string, params: RecipeStep['params'] = {}): RecipeStep => ({ id, params });
 
+/** What the quantizer before it left in floating point (embeddings above all) in 8 bits. */
+const restInInt8 = step('weight-int8');
+
 export const presets: readonly Preset[] = [
   preset('original', 'Original', 'The model as it was loaded: what the others are compared with.', []),
   preset(
@@ -48,19 +51,25 @@ export const presets: readonly Preset[] = [
     'int8-dynamic',
     'INT8 dynamic, per channel',
     'Weights in 8 bits with a scale for each output channel, activations quantized while it runs. The usual choice for WASM and CPU.',
-    [...simplifySteps, step('dynamic-int8', { granularity: 'channel' })],
+    [...simplifySteps, step('dynamic-int8', { granularity: 'channel' }), restInInt8],
   ),
   preset(
     'int8-dynamic-per-tensor',
     'INT8 dynamic, per tensor',
     'Weights in 8 bits with one scale for each tensor: the reference tools’ default, which breaks models whose channels differ widely.',
-    [...simplifySteps, step('dynamic-int8', { granularity: 'tensor' })],
+    [...simplifySteps, step('dynamic-int8', { granularity: 'tensor' }), restInInt8],
   ),
   preset(
     'int8-static',
     'INT8 static, calibrated',
     'Weights and activations in 8 bits with scales from calibration inputs, so that convolutions run in integers. For plain convolutional models on CPU; needs a task with real data.',
-    [...simplifySteps, step('static-int8')],
+    [...simplifySteps, step('static-int8'), restInInt8],
+  ),
+  preset(
+    'int8-smooth',
+    'INT8 static for transformers',
+    'As INT8 static, after SmoothQuant, with the layers left in fp32 that would cost too much: the static INT8 that language models survive.',
+    [...simplifySteps, step('smoothquant'), step('static-int8', { sensitivity: 'auto' }), restInInt8],
   ),
   preset(
     'int8-weights',
@@ -81,6 +90,18 @@ export const presets: readonly Preset[] = [
     [...simplifySteps, step('weight-only-kquant')],
   ),
   preset(
+    'int4-awq',
+    'INT4 AWQ, calibrated',
+    'INT4 with important input channels scaled up before rounding: the most accurate where activations have outliers, as large language models do. Needs a task with real data.',
+    [...simplifySteps, step('weight-only-awq')],
+  ),
+  preset(
+    'int4-gptq',
+    'INT4 GPTQ, calibrated',
+    'INT4 in which each rounding error is made up for by the weights not rounded yet, layer by layer. Takes longest to make; needs a task with real data.',
+    [...simplifySteps, step('weight-only-gptq')],
+  ),
+  preset(
     'int4-k-m',
     'INT4 K_M mixture',
     'INT4 k-quant with 8 bits for the output head and about half of the value and down projections: larger, for language models that INT4 hurts.',
@@ -90,7 +111,7 @@ export const presets: readonly Preset[] = [
     'smallest',
     'Smallest',
     'MatMul and Gemm weights in 4 bits, every other weight in 8: the smallest file. Watch the gate.',
-    [...simplifySteps, step('weight-only-rtn'), step('weight-int8')],
+    [...simplifySteps, step('weight-only-mse'), restInInt8],
   ),
 ];
 
