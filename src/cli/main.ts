@@ -4,13 +4,16 @@ import { exitCodeOf, UsageError } from './args.ts';
 import type { Command } from './commands/command.ts';
 import { compare } from './commands/compare.ts';
 import { inspect } from './commands/inspect.ts';
+import { lens } from './commands/lens.ts';
 import { optimize } from './commands/optimize.ts';
+import { search } from './commands/search.ts';
+import { sensitivity } from './commands/sensitivity.ts';
 
-const commands: readonly Command[] = [inspect, optimize, compare];
+const commands: readonly Command[] = [inspect, optimize, compare, search, sensitivity, lens];
 
 function help(command?: Command): string {
   if (!command) {
-    const rows = commands.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
+    const rows = commands.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`);
     return [
       'Whittle: optimize ONNX models and measure what that did.',
       '',

@@ -3,10 +3,11 @@ import type { Recipe } from '../../core/recipe/schema.ts';
 import { overallVerdict } from '../../core/report/rows.ts';
 import { reportText } from '../../core/report/text.ts';
 import { runStudy } from '../../core/study/run.ts';
-import { executionProviders, type Study, studySchema } from '../../core/study/schema.ts';
+import { type Study, studySchema } from '../../core/study/schema.ts';
 import { filesByteLength, saveFiles } from '../../core/study/variant.ts';
 import { type OptionSpec, type Parsed, parseCommandLine, parseDrop, UsageError } from '../args.ts';
-import { createNodeHost, defaultProvider, nodeEnvironment } from '../node-host.ts';
+import { chosenProvider, taskOptions } from '../model-choice.ts';
+import { createNodeHost, nodeEnvironment } from '../node-host.ts';
 import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
 import { recipeFromFile, recipeFromPreset, studyFromLink } from '../recipes.ts';
@@ -19,23 +20,8 @@ const options = {
   recipe: { type: 'string', multiple: true, value: 'FILE', help: 'a recipe.json; may be given several times' },
   preset: { type: 'string', multiple: true, value: 'NAME', help: presets.map(({ id }) => id).join(', ') },
   link: { type: 'string', value: 'URL', help: 'variants, task and gate of a link from the page' },
-  sample: { type: 'string', value: 'ID', help: 'a sample model with its task, instead of MODEL' },
-  task: { type: 'string', value: 'NAME', help: 'a sample task, or "random" (default for your own model)' },
+  ...taskOptions,
   samples: { type: 'string', value: 'N', help: 'how many samples to evaluate' },
-  inputs: {
-    type: 'string',
-    multiple: true,
-    value: 'FILE',
-    help: 'your own arrays (.npy, .npz, .pb, or a folder of them) instead of a task; may be given several times',
-  },
-  expect: {
-    type: 'string',
-    multiple: true,
-    value: 'FILE',
-    help: 'expected outputs for --inputs (default: those of the original)',
-  },
-  dim: { type: 'string', multiple: true, value: 'NAME=N', help: 'value of a free dimension, for random inputs' },
-  seed: { type: 'string', value: 'N', help: 'seed of random inputs (default 1)' },
   provider: {
     type: 'string',
     value: 'NAME',
@@ -150,16 +136,4 @@ async function chosenRecipes(parsed: Parsed, linked: Study | undefined): Promise
   if (recipes.length > 7)
     throw new UsageError(`at most seven variants beside the original; ${recipes.length} were given.`);
   return recipes;
-}
-
-async function chosenProvider(parsed: Parsed): Promise<'cpu' | 'wasm'> {
-  const given = parsed.string('provider');
-  if (given === undefined) return defaultProvider();
-  if (given !== 'cpu' && given !== 'wasm') {
-    const known = (executionProviders as readonly string[]).includes(given);
-    throw new UsageError(
-      known ? `--provider ${given} needs a browser; the command line has cpu and wasm.` : '--provider is cpu or wasm.',
-    );
-  }
-  return given;
 }
