@@ -1,3 +1,4 @@
+import { formatMetric } from '../../core/eval/format.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import { type Objective, objectives, type SearchResult, searchStateSchema } from '../../core/search/results.ts';
 import { runSearch } from '../../core/search/search.ts';
@@ -127,7 +128,7 @@ function table({ report, points, recommended, runnersUp, reason }: SearchResult)
       `${place} ${recipe.name}`.trimStart(),
       facts ? formatBytes(facts.fileBytes) : '',
       facts && index > 0 ? formatChange(facts.fileBytes, originalBytes) : '',
-      value === undefined ? '' : value.toFixed(metric?.decimals ?? 4),
+      value === undefined || !metric ? '' : formatMetric(value, metric),
       point.samples > 0 ? String(point.samples) : '',
       latency ? formatMs(latency.medianMs) : '',
       marks[point.status],

@@ -24,48 +24,56 @@ interface Proposal {
   readonly objectives: readonly Objective[];
 }
 
+/** How weights are stored in blocks; a method in each of these forms makes files of one size. */
+export const blockForms = [
+  { bits: 2, blockSize: 32 },
+  { bits: 4, blockSize: 128 },
+  { bits: 4, blockSize: 32 },
+] as const;
+export type BlockForm = (typeof blockForms)[number];
+
 function proposals(): Proposal[] {
   const both = ['size', 'latency'] as const;
-  const list: Proposal[] = [
+  const rest = step('weight-int8');
+  const equalized = step('cross-layer-equalization');
+  return [
     { name: 'Simplified', steps: [], objectives: both },
-    { name: 'INT8 weights', steps: [step('weight-int8')], objectives: both },
-    { name: 'INT8 dynamic', steps: [step('dynamic-int8')], objectives: both },
-    {
-      name: 'INT8 dynamic, the rest INT8 weights',
-      steps: [step('dynamic-int8'), step('weight-int8')],
-      objectives: ['size'],
-    },
+    { name: 'INT8 weights', steps: [rest], objectives: both },
+    { name: 'INT8 dynamic', steps: [step('dynamic-int8')], objectives: ['latency'] },
+    { name: 'INT8 dynamic, the rest INT8 weights', steps: [step('dynamic-int8'), rest], objectives: ['size'] },
     { name: 'INT8 static', steps: [step('static-int8')], objectives: both },
+    { name: 'INT8 static, channels equalized', steps: [equalized, step('static-int8')], objectives: ['latency'] },
+    { name: 'INT8 static, activations smoothed', steps: [step('smooth-quant'), step('static-int8')], objectives: both },
     { name: 'FP16', steps: [step('fp16')], objectives: both },
+    {
+      name: 'INT4 in blocks of 32',
+      steps: [step(PLAIN_BLOCK_STEP, { bits: 4, blockSize: 32 })],
+      objectives: ['latency'],
+    },
   ];
-  for (const id of blockStepIds())
-    for (const [bits, blockSize] of [
-      [4, 32],
-      [4, 128],
-      [2, 32],
-    ] as const) {
-      // Two bits by other methods than rounding are worth a try once rounding has shown that it can be near.
-      if (bits === 2 && id !== PLAIN_BLOCK_STEP) continue;
-      const method = stepRegistry.get(id)!.title.replace(/^Weight-only blocks, /, '');
-      const name = `INT${bits} in blocks of ${blockSize}, ${method}`;
-      const blocks = step(id, { bits, blockSize });
-      if (bits === 4 && blockSize === 32) list.push({ name, steps: [blocks], objectives: ['latency'] });
-      list.push({ name: `${name}, the rest INT8`, steps: [blocks, step('weight-int8')], objectives: ['size'] });
-    }
-  return list;
 }
 
-/**
- * Ready recipes for an objective, without those that this version cannot make.
- * @param canCalibrate whether there are inputs to calibrate with
- */
+/** Weights in blocks by one method, embeddings in blocks too, every other weight in 8 bits. */
+export function blockRecipe(stepId: string, { bits, blockSize }: BlockForm): Recipe | null {
+  const method = stepRegistry.get(stepId)!.title.replace(/^Weight-only blocks, /, '');
+  const embeddings = step('quantize-embeddings', { bits: Math.max(4, bits), blockSize });
+  return canonical(`INT${bits} in blocks of ${blockSize}, ${method}`, [
+    step(stepId, { bits, blockSize }),
+    ...(stepRegistry.has(embeddings.id) ? [embeddings] : []),
+    step('weight-int8'),
+  ]);
+}
+
+/** Ready recipes for an objective, without those that this version cannot make. */
 export function familyRecipes(objective: Objective): Recipe[] {
   return proposals()
     .filter(({ objectives }) => objectives.includes(objective))
-    .flatMap(({ name, steps }) => {
-      const recipe = canonicalRecipe(recipeSchema.parse({ name, steps: [...simplifySteps, ...steps] }));
-      return recipe.ok ? [recipe.value] : [];
-    });
+    .flatMap(({ name, steps }) => canonical(name, steps) ?? []);
+}
+
+function canonical(name: string, steps: readonly RecipeStep[]): Recipe | null {
+  const recipe = canonicalRecipe(recipeSchema.parse({ name, steps: [...simplifySteps, ...steps] }));
+  return recipe.ok ? recipe.value : null;
 }
 
 export function originalRecipe(): Recipe {

@@ -73,8 +73,7 @@ export class Runner<Handle> {
 
   /** Evaluates the original on all samples. */
   async baseline(index: number): Promise<void> {
-    const { task } = this.bench;
-    await this.#evaluateAt(index, [task.summary.sampleCount], () => null);
+    await this.#evaluateAt(index, [this.bench.samples], () => null);
   }
 
   /** @returns whether it stays within the gate on all samples; what was judged before is not judged again */
@@ -83,7 +82,7 @@ export class Runner<Handle> {
     if (status === 'passed') return true;
     if (status !== 'open') return false;
     this.book.countEvaluation();
-    const limits = rounds(this.bench.task.summary.sampleCount);
+    const limits = rounds(this.bench.samples);
     await this.#evaluateAt(index, limits, async (evaluation, limit) => {
       const isLast = limit === limits.at(-1);
       const verdict: Verdict = verdictOn(this.bench, await this.#originalAt(limit), evaluation);

@@ -12,8 +12,16 @@ import { StudioError } from '../base/errors/index.ts';
 import type { CandidateFamily } from '../precision/mixed-recipe.ts';
 import { orCancelled, rethrowIfCancelled } from '../study/run.ts';
 import { SearchBook } from './book.ts';
-import { type BisectOutcome, bisect, type Mixture, measureMixture, uniformLoss } from './mixture.ts';
-import { blockStepIds, familyRecipes, originalRecipe, PLAIN_BLOCK_STEP } from './proposals.ts';
+import { bisect, type Mixture, measureMixture, uniformLoss } from './mixture.ts';
+import {
+  type BlockForm,
+  blockForms,
+  blockRecipe,
+  blockStepIds,
+  familyRecipes,
+  originalRecipe,
+  PLAIN_BLOCK_STEP,
+} from './proposals.ts';
 import { reasonFor } from './reason.ts';
 import type { SearchRequest } from './request.ts';
 import { SEARCH_VERSION, type SearchResult } from './results.ts';
@@ -24,6 +32,9 @@ export type { SearchRequest } from './request.ts';
 
 /** Trials of one bisection: a factor of ten in losses is then known to a few percent. */
 const TRIALS = 7;
+/** Other methods than rounding that mixtures are tried with, and how often each. */
+const METHODS_MIXED = 2;
+const METHOD_TRIALS = 4;
 const RUNNERS_UP = 3;
 
 /**
@@ -40,8 +51,10 @@ export async function runSearch<Handle>(request: SearchRequest<Handle>): Promise
     engine: host.engineKey,
   });
   const book = new SearchBook(request, key);
-  const { title, metrics, sampleCount } = task.summary;
-  book.setTask(title, metrics, sampleCount);
+  const { title, metrics } = task.summary;
+  const limit = request.task.kind === 'sample-task' ? request.task.limit : undefined;
+  const samples = Math.min(limit ?? task.summary.sampleCount, task.summary.sampleCount);
+  book.setTask(title, metrics, samples);
   const original = originalRecipe();
   const built = await orCancelled(job, host.build(original, job));
   const references = await withSession({ host, job, target } as Bench<Handle>, original, built, (port) =>
@@ -49,8 +62,8 @@ export async function runSearch<Handle>(request: SearchRequest<Handle>): Promise
   );
   const [definition] = references.metrics;
   if (!definition) throw noMetric();
-  book.setTask(title, references.metrics, sampleCount);
-  const bench: Bench<Handle> = { host, job, target, gate, task, source: references.source, definition };
+  book.setTask(title, references.metrics, samples);
+  const bench: Bench<Handle> = { host, job, target, gate, task, samples, source: references.source, definition };
   const runner = new Runner(bench, book, request.budget);
   return new Search(request, runner, book).run();
 }
@@ -74,8 +87,11 @@ class Search<Handle> {
     const { objective } = this.request;
     if (objective === 'size') await this.#smallest();
     else await this.#fastest();
-    const ranked = await this.#ranked();
+    const ranked = this.#ranked();
     const [recommended = null] = ranked;
+    const runnersUp = ranked.slice(1, 1 + RUNNERS_UP);
+    // Whoever takes a small file wants to know what it costs in time.
+    if (objective === 'size' && recommended !== null) await runner.time(recommended);
     return {
       format: 'whittle-search',
       version: SEARCH_VERSION,
@@ -83,7 +99,7 @@ class Search<Handle> {
       report: book.report(),
       points: book.entries.map((entry) => entry.point),
       recommended,
-      runnersUp: ranked.slice(1, 1 + RUNNERS_UP),
+      runnersUp,
       reason: reasonFor(runner, book, { objective, recommended }),
       evaluations: book.evaluations,
       budget: this.request.budget,
@@ -102,63 +118,89 @@ class Search<Handle> {
   /** Smallest first: the first that passes ends the scan, since the others are larger. */
   async #smallest(): Promise<void> {
     const { runner } = this;
-    const bySize = (await this.#families()).sort((a, b) => runner.bytesOf(a) - runner.bytesOf(b));
-    const isBlocks = (index: number) => runner.entry(index).recipe.steps.some(({ id }) => id === PLAIN_BLOCK_STEP);
-    // Methods in blocks are judged once plain rounding has shown which sizes are near.
-    const isOther = (index: number) =>
-      runner.entry(index).recipe.steps.some(({ id }) => blockStepIds().includes(id)) && !isBlocks(index);
-    let best: number | null = null;
-    for (const index of bySize.filter((candidate) => !isOther(candidate))) {
-      if (runner.isSpent) break;
-      if (best !== null || runner.bytesOf(index) >= runner.bytesOf(0)) {
-        const against = best === null ? 'the original' : `${runner.entry(best).recipe.name}, which passes`;
-        runner.skip(index, `It is not smaller than ${against}.`);
-      } else if (await runner.judge(index)) best = index;
+    const rounded = new Map<number, BlockForm>();
+    for (const form of blockForms) {
+      const recipe = blockRecipe(PLAIN_BLOCK_STEP, form);
+      const index = recipe ? await runner.prepare(recipe, 'family') : -1;
+      if (index >= 0 && runner.entry(index).point.status !== 'broken') rounded.set(index, form);
     }
-    for (const index of bySize.filter(isOther)) {
+    const indices = [...new Set([...(await this.#families()), ...rounded.keys()])];
+    for (const index of indices.sort((a, b) => runner.bytesOf(a) - runner.bytesOf(b))) {
       if (runner.isSpent) break;
-      if (best !== null && runner.bytesOf(index) >= runner.bytesOf(best))
-        runner.skip(index, `It is not smaller than ${runner.entry(best).recipe.name}, which passes.`);
-      else if (await runner.judge(index)) best = index;
+      if (runner.bytesOf(index) >= this.#bytesToBeat()) runner.skip(index, this.#whyNotSmaller());
+      else await runner.judge(index);
     }
-    await this.#mix(best);
+    // Files of a size are made by every method: where rounding passes, the others have nothing to gain.
+    const failed = [...rounded].filter(([index]) => runner.bytesOf(index) < this.#bytesToBeat());
+    const methods = await this.#methods(failed);
+    await this.#mix(methods);
   }
 
-  /** Bits for each layer; then the same choices by better methods, and further with the best of them. */
-  async #mix(best: number | null): Promise<void> {
+  /** Bytes of the smallest within the gate, else of the original. */
+  #bytesToBeat(): number {
+    return Math.min(this.runner.bytesOf(0), ...this.#passed().map((index) => this.runner.bytesOf(index)));
+  }
+
+  #whyNotSmaller(): string {
+    const [best] = this.#passed().sort((a, b) => this.runner.bytesOf(a) - this.runner.bytesOf(b));
+    const against = best === undefined ? 'the original' : `${this.runner.entry(best).recipe.name}, which passes`;
+    return `It is not smaller than ${against}.`;
+  }
+
+  /**
+   * Other methods than rounding, in the forms that rounding failed in, smallest first; a form that no method can save is
+   * followed by the next.
+   * @returns methods, those that lost least first
+   */
+  async #methods(failed: readonly (readonly [number, BlockForm])[]): Promise<string[]> {
+    const { runner } = this;
+    const losses = new Map<string, number>();
+    const others = blockStepIds().filter((id) => id !== PLAIN_BLOCK_STEP);
+    // At the largest form all methods are near the gate, so that is where they are compared.
+    for (const [index, form] of [...failed].reverse()) {
+      const isHopeless = this.#worse(index) === null;
+      let hasPassed = false;
+      for (const stepId of isHopeless ? [] : others) {
+        if (runner.isSpent) return byLoss(losses);
+        const recipe = blockRecipe(stepId, form);
+        if (!recipe) continue;
+        const other = await runner.prepare(recipe, 'family');
+        if (runner.entry(other).point.status === 'broken') continue;
+        hasPassed = (await runner.judge(other)) || hasPassed;
+        const worse = this.#worse(other);
+        if (worse !== null && !losses.has(stepId)) losses.set(stepId, worse);
+      }
+      if (!hasPassed) break;
+    }
+    return byLoss(losses);
+  }
+
+  /** How much worse than the original, as far as it was evaluated. */
+  #worse(index: number): number | null {
+    return this.runner.entry(index).measurement?.verdict?.worse ?? null;
+  }
+
+  /** Bits for each layer by rounding; then further with the methods that lost least. */
+  async #mix(methods: readonly string[]): Promise<void> {
     const { runner } = this;
     if (runner.isSpent) return;
     const mixture = await this.#mixture('weights');
     if (!mixture || mixture.groups.length === 0) return;
-    const below = () => {
-      const passed = this.#passed().map((index) => runner.bytesOf(index));
-      return Math.min(runner.bytesOf(0), ...passed);
-    };
     // Four bits are where most models are near the gate.
     const startLoss = uniformLoss(mixture, '4') || undefined;
+    const belowBytes = this.#bytesToBeat();
     const first = await bisect(runner, mixture, {
-      stepId: methodOf(runner, best) ?? PLAIN_BLOCK_STEP,
-      belowBytes: below(),
+      stepId: PLAIN_BLOCK_STEP,
+      belowBytes,
       startLoss,
       mostTrials: TRIALS,
     });
-    for (const stepId of blockStepIds()) {
-      if (runner.isSpent) break;
-      if (stepId === PLAIN_BLOCK_STEP || first.fails === undefined) continue;
-      // A better method passes where rounding does not; what rounding passes, it has no need to.
-      await this.#further(mixture, stepId, first, below());
+    for (const stepId of methods.slice(0, METHODS_MIXED)) {
+      if (runner.isSpent || first.fails === undefined) return;
+      const { passes, fails: begin } = first;
+      const options = { stepId, belowBytes: this.#bytesToBeat(), startLoss: begin, mostTrials: METHOD_TRIALS };
+      await bisect(runner, mixture, { ...options, ...(passes === undefined ? {} : { passes }) });
     }
-  }
-
-  async #further(mixture: Mixture, stepId: string, first: BisectOutcome, belowBytes: number): Promise<void> {
-    const { passes, fails } = first;
-    await bisect(this.runner, mixture, {
-      stepId,
-      belowBytes,
-      startLoss: fails,
-      ...(passes === undefined ? {} : { passes }),
-      mostTrials: 3,
-    });
   }
 
   async #fastest(): Promise<void> {
@@ -199,7 +241,7 @@ class Search<Handle> {
   }
 
   /** Those within the gate that are better than the original, best first. */
-  async #ranked(): Promise<number[]> {
+  #ranked(): number[] {
     const { runner } = this;
     const { objective } = this.request;
     const passed = this.#passed();
@@ -212,9 +254,6 @@ class Search<Handle> {
   }
 }
 
-/** The step by which a recipe stores weights in blocks. */
-function methodOf<Handle>(runner: Runner<Handle>, index: number | null): string | undefined {
-  if (index === null) return undefined;
-  const ids = blockStepIds();
-  return runner.entry(index).recipe.steps.find(({ id }) => ids.includes(id))?.id;
+function byLoss(losses: ReadonlyMap<string, number>): string[] {
+  return [...losses].sort((a, b) => a[1] - b[1]).map(([stepId]) => stepId);
 }

@@ -4,7 +4,7 @@ import { StudioError, toErrorRecord } from '../base/errors/index.ts';
 import type { JobContext } from '../base/progress.ts';
 import { classOutputs } from '../eval/agreement.ts';
 import { judge } from '../eval/gate.ts';
-import { MIN_SAMPLES, ratioOfSums } from '../eval/intervals.ts';
+import { ratioOfSums } from '../eval/intervals.ts';
 import { agreementMetrics, collectOutputs } from '../eval/tasks/agreement-task.ts';
 import type { Evaluation, Feeds, MetricDefinition, TaskSource, VerdictRecord } from '../eval/types.ts';
 import type { Recipe } from '../recipe/schema.ts';
@@ -22,6 +22,8 @@ export interface Bench<Handle> {
   readonly target: Target;
   readonly gate: Gate;
   readonly task: PreparedTask;
+  /** How many samples decide. */
+  readonly samples: number;
   /** With the original's outputs in it, where agreement with them is what is judged. */
   readonly source: TaskSource;
   readonly definition: MetricDefinition;
@@ -124,8 +126,6 @@ export function verdictOn<Handle>(bench: Bench<Handle>, original: Evaluation, va
   const { definition, gate, task } = bench;
   return judge({ definition, gate, original, variant, available: task.summary.sampleCount });
 }
-
-export const MIN_ROUND = MIN_SAMPLES;
 
 /** Turns of original and variant, so that drift of the machine hits both alike. */
 export async function timeInTurns<Handle>(

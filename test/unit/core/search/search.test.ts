@@ -41,7 +41,7 @@ function request(host: SearchHost<ModelFiles>, change: Partial<SearchRequest<Mod
     gate: { mode: 'absolute', maxWorse: 0.1, confidence: 0.9 },
     target: cpu,
     objective: 'size',
-    budget: 30,
+    budget: 14,
     ...change,
   } satisfies SearchRequest<ModelFiles>;
 }
