@@ -43,7 +43,7 @@ function proposals(): Proposal[] {
     { name: 'INT8 dynamic, the rest INT8 weights', steps: [step('dynamic-int8'), rest], objectives: ['size'] },
     { name: 'INT8 static', steps: [step('static-int8')], objectives: both },
     { name: 'INT8 static, channels equalized', steps: [equalized, step('static-int8')], objectives: ['latency'] },
-    { name: 'INT8 static, activations smoothed', steps: [step('smooth-quant'), step('static-int8')], objectives: both },
+    { name: 'INT8 static, activations smoothed', steps: [step('smoothquant'), step('static-int8')], objectives: both },
     { name: 'FP16', steps: [step('fp16')], objectives: both },
     {
       name: 'INT4 in blocks of 32',

@@ -21,8 +21,10 @@ import { makeGraph, makeModel, makeNode, valueInfo } from '../../../src/core/ir/
 import { tensorFromBytes } from '../../../src/core/ir/tensor.ts';
 import { externalOrigins } from '../../../src/core/onnx/wire-form.ts';
 import { modelToBytes, writeModel } from '../../../src/core/onnx/write.ts';
+import { lensResultSchema, sensitivityResultSchema } from '../../../src/core/precision/results.ts';
 import { canonicalRecipe } from '../../../src/core/recipe/parse.ts';
 import { presets } from '../../../src/core/recipe/presets.ts';
+import { searchResultSchema } from '../../../src/core/search/results.ts';
 import { encodeStudy } from '../../../src/core/study/link.ts';
 import { reportSchema } from '../../../src/core/study/results.ts';
 import { type Study, studySchema } from '../../../src/core/study/schema.ts';
@@ -536,3 +538,67 @@ function sampleModel(id: string): string {
   const { model: path, packagePath } = samples.find((sample: { id: string }) => sample.id === id);
   return packagePath ? join(root, packagePath) : join(root, 'public/samples', path);
 }
+
+describe('choosing precision', () => {
+  const random = ['--samples', '40', '--provider', 'cpu', '--calibration-samples', '4'];
+
+  test('search: a recommendation with its recipe, which optimize takes, and a state to go on from', async () => {
+    const args = ['search', model, '--max-drop', 'abs:0.5', '--budget', '3', '--state', 'state.json', ...random];
+    const { code, stdout, stderr } = await whittle([...args, '--recipe', 'best.json', '--json', 'search.json']);
+    expect(stderr).not.toContain('Error');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^\* .* pass$/m);
+    expect(stdout).toContain('It is the smallest within the gate');
+    const result = searchResultSchema.parse(JSON.parse(readFileSync(join(folder, 'search.json'), 'utf8')));
+    const best = result.report.variants[result.recommended!]!;
+    const built = await whittle([
+      'optimize',
+      model,
+      '--recipe',
+      'best.json',
+      '--task',
+      'random',
+      '-o',
+      'best.onnx',
+      '--json',
+      '-',
+    ]);
+    expect(JSON.parse(built.stdout).facts.fileBytes).toBe(best.facts!.fileBytes);
+    const again = await whittle([...args, '--json', '-']);
+    expect(JSON.parse(again.stdout)).toMatchObject({ recommended: result.recommended, points: result.points });
+    writeFileSync(join(folder, 'state.json'), '{"format":"something else"}');
+    const other = await whittle(args);
+    expect(other.code).toBe(2);
+    expect(other.stderr).toContain('is no state of this command');
+  });
+
+  test('search: nothing within the gate is exit code 1', async () => {
+    const { code, stdout } = await whittle(['search', model, '--max-drop', '0', '--budget', '1', ...random]);
+    expect(code).toBe(1);
+    expect(stdout).toContain('Nothing stays within the gate');
+    const wrong = await whittle(['search', model, '--objective', 'beauty']);
+    expect(wrong.code).toBe(2);
+  });
+
+  test('sensitivity and lens: ranked tables, all of it as JSON', async () => {
+    const table = await whittle(['sensitivity', model, '--candidates', '2,4', '--samples', '3']);
+    expect(table.code).toBe(0);
+    expect(table.stdout).toMatch(/^layer +operator +bytes +2: loss +alone +4: loss +alone$/m);
+    expect(table.stdout).toContain('3 generated inputs, which say little about real data');
+    const json = await whittle(['sensitivity', model, '--candidates', '2,4', '--samples', '3', '--json', '-']);
+    const { layers } = sensitivityResultSchema.parse(JSON.parse(json.stdout));
+    expect(layers.length).toBeGreaterThan(0);
+    const names = layers.map(({ name, points }) => [name, Math.max(...points.map(({ loss }) => loss))] as const);
+    const ranked = [...names].sort((a, b) => b[1] - a[1]).map(([name]) => name);
+    const shown = table.stdout.split('\n').map((line) => line.split(/ +/)[0]!);
+    expect(shown.filter((name) => ranked.includes(name))).toEqual(ranked);
+
+    const lens = await whittle(['lens', model, '--preset', 'int4-rtn', '--samples', '3']);
+    expect(lens.code).toBe(0);
+    expect(lens.stdout).toMatch(/MatMul .* dB/);
+    const whole = await whittle(['lens', model, '--preset', 'int4-rtn', '--samples', '3', '--json', '-']);
+    expect(lensResultSchema.parse(JSON.parse(whole.stdout)).samples).toBe(3);
+    expect((await whittle(['lens', model])).code).toBe(2);
+    expect((await whittle(['sensitivity', model, '--candidates', '5'])).code).toBe(2);
+  });
+});
