@@ -5,7 +5,7 @@ import type { Model } from '../ir/types.ts';
 import { applyRecipe } from '../recipe/apply.ts';
 import { type RecipeStep, recipeSchema } from '../recipe/schema.ts';
 import type { CalibrationSource, Executor, TensorStore } from '../step/define.ts';
-import { type CandidateSettings, candidateStep } from './candidates.ts';
+import { type CandidateSettings, candidateSteps } from './candidates.ts';
 import { type MatchedValues, matchValues } from './layers.ts';
 import type { CandidateId } from './results.ts';
 
@@ -21,7 +21,7 @@ export interface BuildCandidatesRequest {
 
 export interface BuiltCandidate {
   readonly id: CandidateId;
-  readonly step: RecipeStep;
+  readonly steps: readonly RecipeStep[];
   /** With values as their readers see them. */
   readonly variant: Model;
   readonly matched: MatchedValues;
@@ -32,21 +32,29 @@ export async function buildCandidates(request: BuildCandidatesRequest): Promise<
   const { model, settings, executor, store, source, job } = request;
   const built: BuiltCandidate[] = [];
   for (const id of request.candidates) {
-    const step = candidateStep(id, settings);
-    if (!step) continue;
+    const steps = candidateSteps(id, settings);
+    if (!steps) continue;
     const named: JobContext = {
       ...job,
       onProgress: (progress) => job.onProgress({ ...progress, stage: `${id}: ${progress.stage}` }),
     };
-    try {
-      const recipe = recipeSchema.parse({ name: id, steps: [step] });
-      const applied = await applyRecipe({ model, recipe, job: named, store, executor, calibration: source });
+    // What is for the rest of the layers may not fit this model; then the first does without.
+    for (const some of steps.length > 1 ? [steps, steps.slice(0, 1)] : [steps]) {
+      const recipe = recipeSchema.parse({ name: id, steps: some });
+      const applied = await applyRecipe({ model, recipe, job: named, store, executor, calibration: source }).catch(
+        refused,
+      );
+      if (!applied) continue;
       const matched = matchValues(model, applied.model);
-      if (matched.layers.some(({ changed }) => changed)) built.push({ id, step, variant: matched.variant, matched });
-    } catch (error) {
-      const isRefused = error instanceof StudioError && error.code === 'pass/refused';
-      if (!isRefused) throw error;
+      if (matched.layers.some(({ changed }) => changed))
+        built.push({ id, steps: some, variant: matched.variant, matched });
+      break;
     }
   }
   return built;
+}
+
+function refused(error: unknown): undefined {
+  if (error instanceof StudioError && error.code === 'pass/refused') return undefined;
+  throw error;
 }

@@ -29,15 +29,31 @@ export function bitsOf(candidate: CandidateId): 2 | 3 | 4 | 8 | undefined {
   return /^\d$/.test(candidate) ? (Number(candidate) as 2 | 3 | 4 | 8) : undefined;
 }
 
-/** @returns undefined where this version has no such step, or the step no such setting */
-export function candidateStep(candidate: CandidateId, settings: CandidateSettings): RecipeStep | undefined {
+/** The step that stores embeddings in blocks, in 4 or 8 bits. */
+export const EMBEDDING_STEP = 'quantize-embeddings';
+
+/**
+ * The steps that store every layer they can in a candidate's form. The first is for most layers, others are for what it
+ * leaves.
+ * @returns undefined where this version has no such step, or the step no such setting
+ */
+export function candidateSteps(
+  candidate: CandidateId,
+  settings: CandidateSettings,
+): readonly [RecipeStep, ...RecipeStep[]] | undefined {
   const bits = bitsOf(candidate);
-  const integer = integerSteps[candidate];
   const { weightStep, blockSize } = settings;
-  const step: RecipeStep | undefined = bits
+  const integer = integerSteps[candidate];
+  const first: RecipeStep | undefined = bits
     ? { id: weightStep.id, params: { ...weightStep.params, bits, blockSize } }
     : integer === undefined
       ? undefined
       : { id: integer, params: {} };
-  return step && parseRecipe(recipeSchema.parse({ steps: [step] })).ok ? step : undefined;
+  if (!first || !isPossible([first])) return undefined;
+  const embeddings: RecipeStep = { id: EMBEDDING_STEP, params: { bits: bits ?? 4, blockSize } };
+  return bits && isPossible([first, embeddings]) ? [first, embeddings] : [first];
+}
+
+function isPossible(steps: RecipeStep[]): boolean {
+  return parseRecipe(recipeSchema.parse({ steps })).ok;
 }

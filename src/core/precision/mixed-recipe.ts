@@ -2,7 +2,7 @@
 import { StudioError } from '../base/errors/index.ts';
 import { canonicalRecipe } from '../recipe/parse.ts';
 import { type Recipe, type RecipeStep, recipeSchema } from '../recipe/schema.ts';
-import { bitsOf, type CandidateSettings, candidateStep } from './candidates.ts';
+import { bitsOf, type CandidateSettings, candidateSteps, EMBEDDING_STEP } from './candidates.ts';
 import type { LayerGroup, LayerOption } from './frontier.ts';
 import type { CandidateId, SensitiveLayer, SensitivityResult } from './results.ts';
 
@@ -74,7 +74,13 @@ export interface MixedRecipeRequest {
   /** Before the quantizers. */
   readonly steps: readonly RecipeStep[];
   readonly choices: LayerChoices;
+  /** Layers that pick rows of a table (`embeddingsOf`): they have a step of their own for blocks. */
+  readonly embeddings?: ReadonlySet<string>;
   readonly settings: CandidateSettings;
+}
+
+export function embeddingsOf({ layers }: Pick<SensitivityResult, 'layers'>): Set<string> {
+  return new Set(layers.filter(({ opType }) => opType === 'Gather').map(({ name }) => name));
 }
 
 /**
@@ -82,10 +88,13 @@ export interface MixedRecipeRequest {
  * the integer forms the shorter of the two lists of nodes.
  * @throws StudioError recipe/invalid when a list of nodes is longer than a step takes, or choices of two families meet
  */
-export function mixedRecipe({ name, steps, choices, settings }: MixedRecipeRequest): Recipe {
+export function mixedRecipe({ name, steps, choices, embeddings, settings }: MixedRecipeRequest): Recipe {
   const quantizers: RecipeStep[] = [];
-  const blocks = [...choices].filter(([, choice]) => bitsOf(choice) !== undefined);
-  if (blocks.length > 0) quantizers.push(blockStep(choices, settings));
+  const isInBlocks = ([, choice]: readonly [string, CandidateId]) => bitsOf(choice) !== undefined;
+  const products = new Map([...choices].filter(([layer]) => !embeddings?.has(layer)));
+  const tables = [...choices].filter((entry) => embeddings?.has(entry[0]) && isInBlocks(entry));
+  if ([...products].some(isInBlocks)) quantizers.push(blockStep(products, settings));
+  if (tables.length > 0) quantizers.push(embeddingStep(tables, settings));
   for (const candidate of ['int8-weights', 'int8', 'int8-static'] as const) {
     const chosen = [...choices].filter(([, choice]) => choice === candidate);
     if (chosen.length === 0) continue;
@@ -102,11 +111,20 @@ function blockStep(choices: LayerChoices, settings: CandidateSettings): RecipeSt
   for (const choice of choices.values())
     if (bitsOf(choice) !== undefined) counts.set(choice, (counts.get(choice) ?? 0) + 1);
   const [[commonest]] = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? 1 : -1)) as [[CandidateId, number]];
-  const step = candidateStep(commonest, settings)!;
+  const [step] = candidateSteps(commonest, settings)!;
   const overrides = [...choices]
     .filter(([, choice]) => choice !== commonest)
     .map(([layer, choice]) => `${exactPattern(layer)}=${bitsOf(choice) ?? 'keep'}`);
   return { id: step.id, params: { ...step.params, overrides } };
+}
+
+/** One number of bits for all tables: where choices differ, the larger, which loses less than was chosen. */
+function embeddingStep(
+  tables: readonly (readonly [string, CandidateId])[],
+  { blockSize }: CandidateSettings,
+): RecipeStep {
+  const bits = Math.max(...tables.map(([, choice]) => bitsOf(choice)!));
+  return { id: EMBEDDING_STEP, params: { bits, blockSize, include: tables.map(([layer]) => exactPattern(layer)) } };
 }
 
 /** Steps take so many patterns. */
@@ -118,7 +136,7 @@ function integerStep(
   others: readonly (readonly [string, CandidateId])[],
   settings: CandidateSettings,
 ): RecipeStep {
-  const step = candidateStep(candidate, settings)!;
+  const [step] = candidateSteps(candidate, settings)!;
   const patterns = (list: typeof chosen) => list.map(([layer]) => exactPattern(layer));
   // Nodes that the step before has replaced are none of its own any more, so only what is kept has to be excluded.
   const [key, list] = others.length <= chosen.length ? ['exclude', others] : ['include', chosen];

@@ -116,7 +116,7 @@ class Sensitivity {
     const { samples, references, rule } = await referenceRuns(request);
     const key = canonicalHash({
       key: request.key,
-      candidates: candidates.map(({ id, step }) => ({ id, step })),
+      candidates: candidates.map(({ id, steps }) => ({ id, steps: [...steps] })),
       samples: samples.length,
       origin: request.source.origin,
     });

@@ -2,7 +2,7 @@
 import type { JobContext } from '../base/progress.ts';
 import { defaultCandidateSettings } from '../precision/candidates.ts';
 import { type Frontier, type LayerGroup, pointWithinLoss, precisionFrontier } from '../precision/frontier.ts';
-import { type CandidateFamily, choicesOf, layerGroups, mixedRecipe } from '../precision/mixed-recipe.ts';
+import { type CandidateFamily, choicesOf, embeddingsOf, layerGroups, mixedRecipe } from '../precision/mixed-recipe.ts';
 import type { CandidateId, SensitivityResult } from '../precision/results.ts';
 import { simplifySteps } from '../recipe/presets.ts';
 import type { Recipe } from '../recipe/schema.ts';
@@ -43,6 +43,7 @@ export async function measureMixture<Handle>(
 export function mixtureOf(sensitivity: SensitivityResult, family: CandidateFamily): Mixture {
   const groups = layerGroups(sensitivity, { family });
   const frontier = precisionFrontier(groups);
+  const embeddings = embeddingsOf(sensitivity);
   const kept = groups.reduce((sum, { options }) => sum + options[0]!.bytes, 0);
   return {
     groups,
@@ -52,7 +53,13 @@ export function mixtureOf(sensitivity: SensitivityResult, family: CandidateFamil
       const choices = choicesOf(groups, frontier.choices(point));
       const megabytes = ((sensitivity.modelBytes - kept + frontier.points[point]!.bytes) / 1e6).toFixed(2);
       const settings = { ...defaultCandidateSettings, weightStep: { id: stepId, params: {} } };
-      return mixedRecipe({ name: `${familyNames[family]}, ${megabytes} MB`, steps: simplifySteps, choices, settings });
+      return mixedRecipe({
+        name: `${familyNames[family]}, ${megabytes} MB`,
+        steps: simplifySteps,
+        choices,
+        embeddings,
+        settings,
+      });
     },
   };
 }

@@ -1,14 +1,31 @@
 import { describe, expect, it } from 'vitest';
 import { quietJob } from '../../../../src/core/base/progress.ts';
+import { attrInts } from '../../../../src/core/ir/attributes.ts';
+import { makeGraph, makeModel, makeNode, valueInfo } from '../../../../src/core/ir/build.ts';
 import { defaultCandidateSettings } from '../../../../src/core/precision/candidates.ts';
 import { pointWithinBytes, precisionFrontier } from '../../../../src/core/precision/frontier.ts';
-import { choicesOf, exactPattern, layerGroups, mixedRecipe } from '../../../../src/core/precision/mixed-recipe.ts';
+import {
+  choicesOf,
+  embeddingsOf,
+  exactPattern,
+  layerGroups,
+  mixedRecipe,
+} from '../../../../src/core/precision/mixed-recipe.ts';
 import type { CandidateId, SensitiveLayer } from '../../../../src/core/precision/results.ts';
 import { measureSensitivity } from '../../../../src/core/precision/sensitivity.ts';
 import { globToRegExp } from '../../../../src/core/quant/support/patterns.ts';
 import { modelSize } from '../../../../src/core/step/model-size.ts';
 import { countOps, memoryStore } from '../quant/support/bench.ts';
-import { convolutionModel, executor, feeds, residualModel, sourceOf, threeSamples, variantOf } from './models.ts';
+import {
+  convolutionModel,
+  executor,
+  feeds,
+  residualModel,
+  sourceOf,
+  threeSamples,
+  variantOf,
+  weight,
+} from './models.ts';
 
 const layer = (name: string, change: Partial<SensitiveLayer> = {}): SensitiveLayer => ({
   name,
@@ -83,6 +100,27 @@ describe('recipes from choices', () => {
     expect(() => mixedRecipe(request(all))).toThrow(/130 layers would have to be named/);
   });
 
+  it('has a step of its own for embeddings in blocks, with the larger of differing bits', () => {
+    const choices = new Map<string, CandidateId>([
+      ['head', '4'],
+      ['words', '4'],
+      ['positions', '8'],
+      ['types', 'keep'],
+    ]);
+    const embeddings = new Set(['words', 'positions', 'types']);
+    const { steps } = mixedRecipe({
+      name: 'Mixed',
+      steps: [],
+      choices,
+      embeddings,
+      settings: defaultCandidateSettings,
+    });
+    expect(steps).toMatchObject([
+      { id: 'weight-only-rtn', params: { bits: 4, overrides: [] } },
+      { id: 'quantize-embeddings', params: { bits: 8, include: ['words', 'positions'] } },
+    ]);
+  });
+
   it('refuses what cannot be combined', () => {
     expect(() => mixedRecipe(request({ a: 'int8', b: '4' }))).toThrow(/cannot be combined/);
   });
@@ -144,5 +182,63 @@ describe('from measurements to a file', () => {
     const gemm = variant.graph.nodes.find(({ opType }) => opType === 'Gemm')!;
     expect(gemm.inputs[1]).toBe('w');
     expect(countOps(variant).QuantizeLinear).toBeGreaterThan(0);
+  });
+
+  it('measures embeddings too, and ties one to the output layer that reads the same table', async () => {
+    const model = makeModel({
+      graph: makeGraph({
+        nodes: [
+          makeNode({ opType: 'Gather', name: 'embed', inputs: ['table', 'ids'], outputs: ['h'] }),
+          makeNode({ opType: 'MatMul', name: 'dense', inputs: ['h', 'w'], outputs: ['d'] }),
+          makeNode({ opType: 'Transpose', inputs: ['table'], outputs: ['t'], attributes: { perm: attrInts([1, 0]) } }),
+          makeNode({ opType: 'MatMul', name: 'head', inputs: ['d', 't'], outputs: ['logits'] }),
+        ],
+        inputs: [valueInfo('ids', 'int64', ['n'])],
+        outputs: [valueInfo('logits', 'float32', ['n', 128])],
+        initializers: [weight('table', [128, 64], 1), weight('w', [64, 64])],
+      }),
+    });
+    const ids = new Map([
+      [
+        'ids',
+        { dtype: 'int64' as const, dims: [5], data: new Uint8Array(BigInt64Array.of(1n, 9n, 33n, 80n, 127n).buffer) },
+      ],
+    ]);
+    const sensitivity = await measureSensitivity({
+      model,
+      key: 'tied',
+      executor,
+      store: memoryStore,
+      source: sourceOf(ids),
+      job: quietJob,
+      candidates: ['2', '4', '8'],
+    });
+    const byName = Object.fromEntries(sensitivity.layers.map((found) => [found.name, found]));
+    expect(byName.embed!.weightKey).toBe(byName.head!.weightKey);
+    expect(byName.embed!.points.map(({ candidate }) => candidate)).toEqual(['keep', '4', '8']);
+    const groups = layerGroups(sensitivity, { family: 'weights' });
+    expect(groups.map((group) => group.layers)).toEqual([['embed', 'head'], ['dense']]);
+    const choices = new Map<string, CandidateId>([
+      ['embed', '4'],
+      ['head', '4'],
+      ['dense', '8'],
+    ]);
+    const embeddings = embeddingsOf(sensitivity);
+    const { steps } = mixedRecipe({
+      name: 'Mixed',
+      steps: [],
+      choices,
+      embeddings,
+      settings: defaultCandidateSettings,
+    });
+    const variant = await variantOf(model, steps);
+    expect(countOps(variant)).toMatchObject({
+      'com.microsoft.GatherBlockQuantized': 1,
+      'com.microsoft.MatMulNBits': 2,
+    });
+    const chosen = groups.map(({ layers, options }) => options.find((o) => o.candidate === choices.get(layers[0]!))!);
+    const kept = groups.reduce((sum, { options }) => sum + options[0]!.bytes, 0);
+    const predicted = sensitivity.modelBytes - kept + chosen.reduce((sum, { bytes }) => sum + bytes, 0);
+    expect(Math.abs(modelSize(variant).fileBytes - predicted)).toBeLessThan(2500);
   });
 });

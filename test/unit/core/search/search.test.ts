@@ -147,9 +147,9 @@ describe('the search for the smallest file', () => {
     host.traps = [{ call: 'build', nth: 4, act: () => Promise.reject(new Error('no such luck')) }];
     const result = await runSearch(request(host, { budget: 6 }));
     const broken = result.points.filter(({ status }) => status === 'broken');
-    // Static INT8 runs the model over calibration inputs, which this host cannot.
-    const reasons = broken.map(({ reason }) => reason).sort();
-    expect(reasons).toEqual([expect.stringMatching(/cannot run models/), expect.stringContaining('no such luck')]);
+    // Whatever is calibrated runs the model, which this host cannot.
+    const reasons = broken.map(({ reason }) => reason).filter((reason) => !reason.includes('cannot run models'));
+    expect(reasons).toEqual([expect.stringContaining('no such luck')]);
     expect(result.recommended).not.toBeNull();
   }, 120_000);
 });
