@@ -72,6 +72,12 @@ export const presets: readonly Preset[] = [
     [...simplifySteps, step('smoothquant'), step('static-int8', { sensitivity: 'auto' }), restInInt8],
   ),
   preset(
+    'int8-static-guarded',
+    'INT8 static, sensitive layers in float',
+    'The same for models that plain static INT8 spoils, language models above all: layers that calibration finds sensitive compute in fp32, with their weights stored in 8 bits. Takes longer to build.',
+    [...simplifySteps, step('static-int8', { sensitivity: 'auto' }), step('weight-int8')],
+  ),
+  preset(
     'int8-weights',
     'INT8 weights',
     'Weights stored in 8 bits, arithmetic in fp32: a quarter of the size, nearly no loss, runs on every target.',

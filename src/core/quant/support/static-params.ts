@@ -90,7 +90,7 @@ export const staticParams = z.object({
         'Measures on calibration inputs what each node loses alone, and leaves the worst in floating point until the outputs are close enough.',
       optionTitles: { off: 'no', auto: 'as few as the outputs need' },
     }),
-  minOutputSqnr: z.number().min(0).max(100).default(25).meta({
+  minOutputSqnr: z.number().min(0).max(100).default(20).meta({
     title: 'Closeness of the outputs',
     description:
       'For sensitive nodes: signal-to-noise ratio that every output keeps against the original on calibration inputs. 20 dB is an error of a tenth, 40 dB of a hundredth.',

@@ -20,9 +20,10 @@ import type { StaticParams } from './static-params.ts';
 
 type Feeds = ReadonlyMap<string, HostTensor>;
 
-const SAMPLES = 8;
+const MOST_SAMPLES = 16;
+const FEWEST_SAMPLES = 2;
 /** Outputs of the floating-point model that are kept to compare with. */
-const BUDGET_BYTES = 64 << 20;
+const BUDGET_BYTES = 8 << 20;
 
 export interface SensitivityRequest {
   readonly ctx: StepContext;
@@ -45,7 +46,7 @@ interface Candidate {
 export async function chooseLeft(request: SensitivityRequest): Promise<ReadonlySet<number>> {
   const { ctx, settings } = request;
   const goal = settings.minOutputSqnr;
-  const samples = await firstSamples(ctx);
+  const samples = await someSamples(ctx);
   const references = await run(ctx, ctx.model, samples);
   const progress = (done: number) =>
     ctx.onProgress({ stage: 'measuring sensitivity', done, total: null, unit: 'runs' });
@@ -54,7 +55,7 @@ export async function chooseLeft(request: SensitivityRequest): Promise<ReadonlyS
     throwIfCancelled(ctx.signal);
     progress(measured++);
     const { model } = await quantizedCopy(ctx, { ...request, left }, request.qdq, request.bounds);
-    return worstSqnr(references, await run(ctx, model, samples.slice(0, references.length)));
+    return worstSqnr(references, await run(ctx, model, samples));
   };
   const before = await outputSqnr(new Set());
   if (before >= goal) {
@@ -75,35 +76,32 @@ export async function chooseLeft(request: SensitivityRequest): Promise<ReadonlyS
   return leave(passing);
 }
 
-async function firstSamples({ calibration }: StepContext): Promise<Feeds[]> {
+/** As many as fit the budget with their outputs, which a first run shows. */
+async function someSamples(ctx: StepContext): Promise<Feeds[]> {
   const samples: Feeds[] = [];
-  for await (const feeds of calibration!.feeds()) {
+  for await (const feeds of ctx.calibration!.feeds()) {
     samples.push(feeds);
-    if (samples.length === SAMPLES) break;
+    if (samples.length === MOST_SAMPLES) break;
   }
-  return samples;
+  const [outputs] = await run(ctx, ctx.model, samples.slice(0, 1));
+  let bytes = 1;
+  for (const { byteLength } of outputs!.values()) bytes += byteLength;
+  return samples.slice(0, Math.max(FEWEST_SAMPLES, Math.floor(BUDGET_BYTES / bytes)));
 }
 
 type Outputs = ReadonlyMap<string, Float32Array>;
 
-/** Float outputs of each sample, until they fill the budget. */
+/** Float outputs of each sample. */
 async function run(ctx: StepContext, model: Model, samples: readonly Feeds[]): Promise<Outputs[]> {
   const executor = ctx.executor!;
   const bytes = await modelToBytes(model);
   const all = executor.runEach
     ? await executor.runEach(bytes, samples)
     : await each(samples, (one) => executor.run(bytes, one));
-  const kept: Outputs[] = [];
-  let size = 0;
-  for (const outputs of all) {
+  return all.map((outputs) => {
     const floats = [...outputs].filter(([, { dtype, data }]) => dtype === 'float32' && data.byteLength > 0);
-    kept.push(
-      new Map(floats.map(([name, { data, dims }]) => [name, floatsOf('float32', data, elementCount(dims), name)])),
-    );
-    size += floats.reduce((sum, [, { data }]) => sum + data.byteLength, 0);
-    if (size > BUDGET_BYTES) break;
-  }
-  return kept;
+    return new Map(floats.map(([name, { data, dims }]) => [name, floatsOf('float32', data, elementCount(dims), name)]));
+  });
 }
 
 async function each<T, R>(items: readonly T[], make: (item: T) => Promise<R>): Promise<R[]> {

@@ -61,7 +61,7 @@ const decibels = (reference: readonly number[], actual: readonly number[]) => {
 /** Over the samples that the step measured with. */
 async function measured(quantized: typeof model): Promise<number> {
   const [reference, actual]: [number[], number[]] = [[], []];
-  for (const data of samples.slice(0, 8)) {
+  for (const data of samples.slice(0, 16)) {
     const feeds = { x: { type: 'float32' as const, dims: [4, width], data } };
     reference.push(...(await runOnNode(model, feeds, 'disabled')).get('y')!);
     actual.push(...(await runOnNode(quantized, feeds, 'disabled')).get('y')!);
@@ -95,7 +95,7 @@ describe('sensitivity', () => {
       const probed = { ...model, graph: { ...model.graph, outputs: [{ name: output }] } };
       const alone = await quantizeStatically(probed, source, { include: [node] }, false);
       const [reference, actual]: [number[], number[]] = [[], []];
-      for (const data of samples.slice(0, 8)) {
+      for (const data of samples.slice(0, 16)) {
         const feeds = { x: { type: 'float32' as const, dims: [4, width], data } };
         reference.push(...(await runOnNode(probed, feeds, 'disabled')).get(output)!);
         actual.push(...(await runOnNode(alone.model, feeds, 'disabled')).get(output)!);
