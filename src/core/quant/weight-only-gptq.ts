@@ -26,6 +26,15 @@ const params = z.object({
       description: 'All of the block, or as much of it as gives the least weighted squared error.',
       optionTitles: { 'min-max': 'minimum and maximum', mse: 'least squared error' },
     }),
+  scaling: z
+    .enum(['none', 'awq'])
+    .default('none')
+    .meta({
+      title: 'Scale channels first',
+      description:
+        'Before anything is rounded, scale up the input channels that meet large activations (AWQ). May help where GPTQ alone is not enough.',
+      optionTitles: { none: 'no', awq: "by AWQ's factors" },
+    }),
   samples: z.number().int().min(1).max(10_000).default(128).meta({
     title: 'Calibration samples',
     description: 'At most so many inputs are run, the first ones.',
@@ -45,7 +54,7 @@ export const step = defineStep({
   precision: 'lossy',
   needs: { execution: true, calibration: true },
   source:
-    'Frantar et al., GPTQ (arXiv 2210.17323), in the form of Chee et al., QuIP (arXiv 2307.13304), theorem 6; com.microsoft.MatMulNBits of onnxruntime 1.30',
+    'Frantar et al., GPTQ (arXiv 2210.17323), in the form of Chee et al., QuIP (arXiv 2307.13304), theorem 6; scaling: Lin et al., AWQ (arXiv 2306.00978); com.microsoft.MatMulNBits of onnxruntime 1.30',
   runsOn: weightOnlyRunsOn,
   check: (model, settings) => checkWeightOnly(model, settings, TITLE),
   run: (ctx, settings) => runGptq(ctx, settings, TITLE),

@@ -197,6 +197,46 @@ describe('weight-only-gptq', () => {
     expect(nothing.advisories.map(({ code }) => code)).toContain('quant/nothing-to-quantize');
   });
 
+  it('feeds errors back on channels that AWQ has scaled, which changes nothing else', async () => {
+    // One feature is far larger than the others, behind a norm into which factors fold.
+    const model = makeModel({
+      graph: makeGraph({
+        nodes: [
+          makeNode({ opType: 'LayerNormalization', inputs: ['x', 'gain', 'shift'], outputs: ['h'] }),
+          makeNode({ opType: 'MatMul', name: 'mm', inputs: ['h', 'w'], outputs: ['y'] }),
+        ],
+        inputs: [valueInfo('x', 'float32', ['m', K])],
+        outputs: [valueInfo('y', 'float32', ['m', N])],
+        initializers: [
+          floatTensor(
+            'gain',
+            [K],
+            Float32Array.from({ length: K }, (_, k) => (k % 19 === 4 ? 30 : 1)),
+          ),
+          floatTensor('shift', [K], new Float32Array(K)),
+          floatTensor(
+            'w',
+            [K, N],
+            weights.map((value, i) => (Math.floor(i / N) % 19 === 4 ? value / 10 : value)),
+          ),
+        ],
+      }),
+    });
+    const feeds: Feeds = { x: { type: 'float32', dims: [50, K], data: tokens(50, 1000) } };
+    const params = { bits: 3, blockSize: 64, actOrder: false };
+    const { plain } = await errors(model, { bits: 3, blockSize: 64 }, correlated(), feeds);
+    const { gptq: scaled, outcome } = await errors(model, { ...params, scaling: 'awq' }, correlated(), feeds);
+    expect(scaled).toBeLessThan(0.5 * plain);
+    const { scaled: groups, gptq } = outcome.ledger[0]!.facts as {
+      scaled: { alpha: number; folded: boolean }[];
+      gptq: { method: string }[];
+    };
+    expect(groups).toMatchObject([{ folded: true }]);
+    expect(groups[0]!.alpha).toBeGreaterThan(0);
+    expect(gptq).toMatchObject([{ method: 'gptq' }]);
+    expect(countOps(outcome.model)).toEqual({ LayerNormalization: 1, 'com.microsoft.MatMulNBits': 1 });
+  });
+
   it('gives layers their own bits, and leaves embeddings alone', async () => {
     const model = makeModel({
       graph: makeGraph({

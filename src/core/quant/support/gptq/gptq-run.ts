@@ -19,12 +19,14 @@ import type { WeightOnlySettings } from '../weight-only-params.ts';
 import type { PlannedWeight } from '../weight-only-plan.ts';
 import { type GptqOutcome, GptqWorkspace, gptqMatrix } from './gptq-matrix.ts';
 import type { GridSearch } from './group-grids.ts';
+import { scaleFirst } from './scale-first.ts';
 
 export interface GptqSettings extends WeightOnlySettings {
   readonly actOrder: boolean;
   readonly damping: number;
   readonly gridSearch: GridSearch;
   readonly samples: number;
+  readonly scaling: 'none' | 'awq';
 }
 
 /** One weight and the values that must be seen before it can be quantized. */
@@ -37,6 +39,7 @@ export async function runGptq(ctx: StepContext, settings: GptqSettings, title: s
   const { executor, calibration } = ctx;
   if (!calibration) throw new StudioError('calib/no-data', { step: title });
   if (!executor) throw new StudioError('pass/refused', { step: title, reason: 'this host cannot run models' });
+  if (settings.scaling === 'awq') await scaleFirst(ctx, settings, title);
   const run = await WeightOnlyRun.open(ctx, settings, title);
   if (run.weights.length === 0) return;
   const job = new GptqRun(ctx, settings, run);
