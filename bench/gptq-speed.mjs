@@ -102,7 +102,7 @@ const now = () => {
 for (let run = 0; run < runs; run += 1) {
   const started = now();
   const gram = new GramAccumulator(executor, K, 'x');
-  for (let left = tokens; left > 0; left -= rows) await gram.add(x.subarray(0, Math.min(left, rows) * K));
+  for (let left = tokens; left > 0; left -= rows) await gram.add(x.subarray(0, Math.min(left, rows) * K), 0);
   const hessian = await gram.finish();
   const summed = now();
   const scheme = { bits, symmetric: false, scaleType: 'float32', blockSize, actOrder, damping: 0.01, gridSearch };

@@ -25,6 +25,7 @@ export class GramAccumulator {
   readonly #name: string;
   #chunk: Float32Array<ArrayBuffer>;
   #pending = 0;
+  #lastSample = 0;
   #sum: Float32Array | undefined;
   #session: ExecutorSession | undefined;
 
@@ -42,9 +43,14 @@ export class GramAccumulator {
 
   /**
    * @param values rows of K elements one after the other
+   * @param sample from 0, for messages
    * @throws StudioError runtime/*, calib/not-finite
    */
-  async add(values: Float32Array): Promise<void> {
+  async add(values: Float32Array, sample: number): Promise<void> {
+    let poison = 0; // x * 0 is NaN exactly for NaN and the infinities.
+    for (let i = 0; i < values.length; i += 1) poison += values[i]! * 0;
+    if (poison !== 0) throw new StudioError('calib/not-finite', { tensor: this.#name, sample: sample + 1 });
+    this.#lastSample = sample + 1;
     for (let at = 0; at < values.length; ) {
       const count = Math.min(values.length - at, this.#chunk.length - this.#pending);
       this.#chunk.set(values.subarray(at, at + count), this.#pending);
@@ -93,10 +99,10 @@ export class GramAccumulator {
       const { data: strip, dims } = outputs.get(`gram${i}`)!;
       addStrip(this.#sum, columns, start, floatsOf('float32', strip, dims[0]! * dims[1]!));
     }
-    // A NaN or an infinity in a column shows on the diagonal.
+    // Finite values whose squares overflow.
     for (let i = 0; i < columns; i += 1)
       if (!Number.isFinite(this.#sum[i * columns + i]!))
-        throw new StudioError('calib/not-finite', { tensor: this.#name, sample: 'among those seen' });
+        throw new StudioError('calib/not-finite', { tensor: this.#name, sample: this.#lastSample });
   }
 }
 

@@ -15,7 +15,7 @@ describe('GramAccumulator', () => {
       const all = sampleValues(total * columns, columns);
       let at = 0;
       for (const rows of pieces) {
-        await gram.add(all.subarray(at, at + rows * columns));
+        await gram.add(all.subarray(at, at + rows * columns), 0);
         at += rows * columns;
       }
       const sum = await gram.finish();
@@ -35,8 +35,14 @@ describe('GramAccumulator', () => {
 
   it('names a value that is not finite, and gives zeros for nothing', async () => {
     const gram = new GramAccumulator(executor, 4, 'norm_out');
-    await gram.add(Float32Array.of(1, 2, Number.NaN, 4));
-    await expect(gram.finish()).rejects.toMatchObject({ code: 'calib/not-finite', data: { tensor: 'norm_out' } });
+    await gram.add(Float32Array.of(1, 2, 3, 4), 0);
+    const bad = Float32Array.of(1, 2, Number.NaN, 4);
+    await expect(gram.add(bad, 1)).rejects.toMatchObject({
+      code: 'calib/not-finite',
+      data: { tensor: 'norm_out', sample: 2 },
+    });
+    await gram.add(Float32Array.of(1, 2, 3e30, 4), 2);
+    await expect(gram.finish()).rejects.toMatchObject({ code: 'calib/not-finite', data: { sample: 3 } });
     expect(await new GramAccumulator(executor, 2, 'x').finish()).toEqual(new Float32Array(4));
   });
 });

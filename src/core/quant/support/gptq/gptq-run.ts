@@ -97,14 +97,14 @@ class GptqRun {
     for (const { activation, K } of sites) this.#columns.set(activation, K);
   }
 
-  async observe({ name, dims, values }: WalkedValue): Promise<void> {
+  async observe({ name, sample, dims, values }: WalkedValue): Promise<void> {
     const columns = this.#columns.get(name)!;
     let gram = this.#grams.get(name);
     if (!gram) {
       gram = new GramAccumulator(this.#ctx.executor!, columns, name);
       this.#grams.set(name, gram);
     }
-    await gram.add(this.#turned.has(name) ? turn(values, columns, dims.at(-1)!) : values);
+    await gram.add(this.#turned.has(name) ? turn(values, columns, dims.at(-1)!) : values, sample);
   }
 
   /** Quantizes what needs nothing more than has been seen. */
