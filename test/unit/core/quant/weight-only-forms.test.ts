@@ -5,9 +5,11 @@ import { makeGraph, makeModel, makeNode, valueInfo } from '../../../../src/core/
 import { tensorByteLength, tensorFromInts } from '../../../../src/core/ir/tensor.ts';
 import type { Model, Node } from '../../../../src/core/ir/types.ts';
 import { step as bnb4 } from '../../../../src/core/quant/weight-only-bnb4.ts';
+import { step as gptq } from '../../../../src/core/quant/weight-only-gptq.ts';
 import { step as rtn } from '../../../../src/core/quant/weight-only-rtn.ts';
 import type { StepDefinition } from '../../../../src/core/step/define.ts';
 import { applyStep, countOps, type Feeds, relativeError, runtimes } from './support/bench.ts';
+import { applyCalibrated } from './support/calibrated.ts';
 import {
   constantNode,
   floatTensor,
@@ -196,6 +198,31 @@ describe('the portable form', () => {
     ]);
     const newer = matmulModel(K, N, weight, 22);
     expect([...(await applyStep(rtn, newer, { form: 'qdq' })).model.opsetImports]).toEqual([['', 22]]);
+  });
+
+  it('is what GPTQ leaves too', async () => {
+    const calibration = {
+      origin: 'calibration-split',
+      feeds: async function* () {
+        for (let seed = 1; seed < 5; seed += 1)
+          yield new Map([
+            [
+              'x',
+              { dtype: 'float32', dims: [16, K], data: new Uint8Array(sampleValues(16 * K, seed).buffer) } as const,
+            ],
+          ]);
+      },
+    } as const;
+    const common = { bits: 4, blockSize: 16, accuracyLevel: 1 };
+    const source = matmulModel(K, N, weight);
+    const run = async (params: object) =>
+      (await applyCalibrated(gptq as StepDefinition, source, calibration, params)).model;
+    const [blocks, portable] = [await run(common), await run({ ...common, form: 'qdq' })];
+    expect([...portable.opsetImports]).toEqual([['', 21]]);
+    expect(countOps(portable)).toEqual({ DequantizeLinear: 1, MatMul: 1 });
+    const feeds = xFeeds([2, K]);
+    const expected = (await runtimes[1][1](blocks, feeds)).get('y')!;
+    expect(relativeError((await runtimes[1][1](portable, feeds, 'disabled')).get('y')!, expected)).toBeLessThan(1e-5);
   });
 
   it('leaves a model alone that has nothing for it, its opset too', async () => {

@@ -123,7 +123,7 @@ class GptqRun {
       if (!this.#tasks.some(({ inputs }) => inputs.has(name))) this.#hessians.delete(name);
     if (ready.length === 0) return;
     // The walk goes on with the nodes as they now are.
-    importContribOps(this.#ctx.model);
+    if (this.#settings.form === 'matmul-nbits') importContribOps(this.#ctx.model);
     closeScopes(this.#run.scopes);
   }
 
@@ -148,7 +148,7 @@ class GptqRun {
     const tokens = seen.reduce((sum, input) => sum + input.tokens, 0);
     const request = { ...matrixRequest(weight), hessian, actOrder, damping, gridSearch };
     const outcome = await gptqMatrix(this.#ctx, this.#workspace, request);
-    this.#run.replace(weight, outcome.matrix);
+    await this.#run.replace(weight, outcome.matrix);
     this.#done += 1;
     this.#note(weight, source.valueName, { tokens, K, isSeen: inputs.size > 0 }, outcome);
   }
