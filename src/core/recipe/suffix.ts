@@ -16,7 +16,7 @@ export function fileSuffix(recipe: Recipe): string {
   if (bits === 2) return '_q2';
   const weightType = ids.get('dynamic-int8')?.weightType;
   if (!blocks && (weightType === 'int8' || weightType === 'uint8')) return `_${weightType}`;
-  if (ids.has('dynamic-int8') || ids.has('static-int8') || blocks) return '_quantized';
+  if (ids.has('dynamic-int8') || ids.has('static-int8') || ids.has('outlier-int8') || blocks) return '_quantized';
   if (ids.has('weight-int8')) return '_int8';
   if (ids.has('fp8-qdq')) return '_fp8';
   if (ids.has('bf16')) return '_bf16';

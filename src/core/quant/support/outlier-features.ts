@@ -1,0 +1,52 @@
+/**
+ * Which input features of a layer carry outliers (Dettmers et al. 2022, LLM.int8(), section 3.2): those that reach a
+ * magnitude anywhere in the calibration inputs. The paper looks at each batch while it runs; a graph needs to know before.
+ */
+
+import { StudioError } from '../../base/errors/index.ts';
+import { collectActivations } from '../../calib/collect-activations.ts';
+import type { StepContext } from '../../step/define.ts';
+import { adviseCalibrated } from './calibration-advice.ts';
+import type { LinearSite } from './linear-sites.ts';
+
+/** Largest magnitude of each feature of an activation [.., K], by the value's name. */
+export type FeatureMagnitudes = ReadonlyMap<string, Float32Array>;
+
+/** @throws StudioError calib/no-data, pass/refused where nothing can run; see collectActivations */
+export async function featureMagnitudes(
+  ctx: StepContext,
+  step: string,
+  sites: readonly LinearSite[],
+  maxSamples: number,
+): Promise<FeatureMagnitudes> {
+  const { executor, calibration: source, model } = ctx;
+  if (!source) throw new StudioError('calib/no-data', { step });
+  if (!executor) throw new StudioError('pass/refused', { step, reason: 'this host cannot run models' });
+  const largest = new Map(sites.map(({ activation, K }) => [activation, new Float32Array(K)]));
+  const samples = await collectActivations({
+    model,
+    executor,
+    source,
+    tensors: [...largest.keys()],
+    observe: (tensor, values) => raise(largest.get(tensor)!, values),
+    job: ctx,
+    maxSamples,
+  });
+  ctx.leave({ calibrationSamples: samples, calibrationOrigin: source.origin });
+  adviseCalibrated(ctx, source.origin, samples);
+  return largest;
+}
+
+function raise(largest: Float32Array, values: Float32Array): void {
+  const features = largest.length;
+  for (let from = 0; from + features <= values.length; from += features)
+    for (let feature = 0; feature < features; feature += 1) {
+      const magnitude = Math.abs(values[from + feature]!);
+      // NaN stays out; an infinity is an outlier like no other.
+      if (magnitude > largest[feature]!) largest[feature] = magnitude;
+    }
+}
+
+export function outliersAbove(magnitudes: Float32Array, threshold: number): number[] {
+  return [...magnitudes.keys()].filter((feature) => magnitudes[feature]! >= threshold);
+}
