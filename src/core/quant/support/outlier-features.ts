@@ -12,7 +12,7 @@ import type { LinearSite } from './linear-sites.ts';
 /** Largest magnitude of each feature of an activation [.., K], by the value's name. */
 export type FeatureMagnitudes = ReadonlyMap<string, Float32Array>;
 
-/** @throws StudioError calib/no-data, pass/refused where nothing can run; see collectActivations */
+/** @throws StudioError calib/no-data, calib/not-finite, pass/refused where nothing can run; see collectActivations */
 export async function featureMagnitudes(
   ctx: StepContext,
   step: string,
@@ -23,12 +23,17 @@ export async function featureMagnitudes(
   if (!source) throw new StudioError('calib/no-data', { step });
   if (!executor) throw new StudioError('pass/refused', { step, reason: 'this host cannot run models' });
   const largest = new Map(sites.map(({ activation, K }) => [activation, new Float32Array(K)]));
+  const seen = new Map<string, number>();
   const samples = await collectActivations({
     model,
     executor,
     source,
     tensors: [...largest.keys()],
-    observe: (tensor, values) => raise(largest.get(tensor)!, values),
+    observe: (tensor, values) => {
+      const sample = (seen.get(tensor) ?? 0) + 1;
+      seen.set(tensor, sample);
+      if (!raise(largest.get(tensor)!, values)) throw new StudioError('calib/not-finite', { tensor, sample });
+    },
     job: ctx,
     maxSamples,
   });
@@ -37,14 +42,17 @@ export async function featureMagnitudes(
   return largest;
 }
 
-function raise(largest: Float32Array, values: Float32Array): void {
+/** @returns false when a value is NaN or infinite: nothing follows from such an input */
+function raise(largest: Float32Array, values: Float32Array): boolean {
   const features = largest.length;
+  let poison = 0;
   for (let from = 0; from + features <= values.length; from += features)
     for (let feature = 0; feature < features; feature += 1) {
       const magnitude = Math.abs(values[from + feature]!);
-      // NaN stays out; an infinity is an outlier like no other.
       if (magnitude > largest[feature]!) largest[feature] = magnitude;
+      poison += magnitude * 0;
     }
+  return poison === 0;
 }
 
 export function outliersAbove(magnitudes: Float32Array, threshold: number): number[] {
