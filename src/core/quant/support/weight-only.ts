@@ -155,7 +155,7 @@ function adviseKept(ctx: StepContext, sources: Iterable<WeightSource>): void {
       ctx.advise({
         level: 'info',
         code: 'quant/weight-also-kept',
-        message: `Weight "${source.valueName}" (${weightBytes(source)} bytes) is also read by nodes that were not quantized, so its original stays in the file.`,
+        message: `Weight "${source.valueName}" (${weightBytes(source)} bytes) is also read by nodes that were not quantized, so its original stays in the file. If those pick rows of an embedding, the step "Embeddings in blocks" lets them share the codes.`,
       });
   }
 }
