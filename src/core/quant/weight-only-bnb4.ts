@@ -12,8 +12,9 @@ import {
 } from '../step/define.ts';
 import { bnb4BlockSizes, quantizeToCodebook } from './support/bnb4-matrix.ts';
 import { Bnb4Store, replaceWithMatMulBnb4, type StoredBnb4 } from './support/bnb4-nodes.ts';
-import { findLinearSites, type LinearSite, type SkippedSite } from './support/linear-sites.ts';
-import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
+import { linearSelectionParams, selectLinearSites } from './support/linear-selection.ts';
+import type { LinearSite, SkippedSite } from './support/linear-sites.ts';
+import { nodeLabel } from './support/patterns.ts';
 import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
 import { adviseSkipped, nothingToDo, unmatchedPatternAdvice } from './support/report.ts';
 import { closeScopes, importContribOps, openScopes, type Scope } from './support/scopes.ts';
@@ -43,16 +44,7 @@ const params = z.object({
     description:
       'Stores the scales in 8 bits too (4.13 instead of 4.5 bits per weight at block 64). The operator takes float32 scales, so a few nodes expand them when the model loads: the file is smaller, memory while it runs is not.',
   }),
-  matmul: z
-    .boolean()
-    .default(true)
-    .meta({ title: 'MatMul', description: 'Quantize MatMul nodes with a constant weight.' }),
-  gemm: z.boolean().default(true).meta({ title: 'Gemm', description: 'Quantize Gemm nodes (fully connected layers).' }),
-  keepLastLayer: z.boolean().default(false).meta({
-    title: 'Keep the last layer',
-    description: 'Leaves the last MatMul or Gemm as it is: the output layer is often the most sensitive.',
-  }),
-  ...nodePatternParams,
+  ...linearSelectionParams,
 });
 
 type Params = z.output<typeof params>;
@@ -62,13 +54,10 @@ function selectSites(
   settings: Params,
   shapes?: Awaited<ReturnType<StepContext['shapes']>>,
 ): { sites: LinearSite[]; skipped: SkippedSite[] } {
-  const selects = nodeSelector(settings);
-  const found = findLinearSites(scopes, shapes);
-  const ofType = found.sites.filter(({ opType }) => (opType === 'MatMul' ? settings.matmul : settings.gemm));
-  const last = settings.keepLastLayer ? ofType.filter(({ scope }) => !scope.outer).at(-1) : undefined;
+  const found = selectLinearSites(scopes, settings, shapes);
   const skipped = [...found.skipped];
-  const sites = ofType.filter((site) => {
-    if (site === last || !selects(site.node)) return false;
+  const sites = found.sites.filter((site) => {
+    if (site === found.kept) return false;
     const { dtype } = site.weight.tensor;
     if (dtype === 'float32') return true;
     skipped.push({ node: site.node, reason: `its weight is ${dtype}, and MatMulBnb4 runs everywhere in float32 only` });

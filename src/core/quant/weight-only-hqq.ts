@@ -38,7 +38,9 @@ const params = z.object({
 
 type Params = z.output<typeof params>;
 
-const hasFractions = ({ zeroPoint, symmetric }: Params) => zeroPoint === 'float' && !symmetric;
+/** DequantizeLinear's zero points have the type of its codes. */
+const hasFractions = ({ zeroPoint, symmetric, form }: Params) =>
+  zeroPoint === 'float' && !symmetric && form === 'matmul-nbits';
 
 function runsOn(settings: Params): Record<ExecutionProvider, ProviderSupport> {
   const support = weightOnlyRunsOn();
@@ -54,6 +56,12 @@ function check(model: Model, settings: Params): Advisory[] {
       level: 'info',
       code: 'quant/no-zero-points',
       message: 'Symmetric blocks have no zero points, so whether they are fractional makes no difference.',
+    });
+  if (settings.zeroPoint === 'float' && settings.form === 'qdq')
+    advice.push({
+      level: 'info',
+      code: 'quant/whole-zero-points-in-qdq',
+      message: 'DequantizeLinear takes whole zero points only, so fractional ones are for MatMulNBits.',
     });
   if (!hasFractions(settings)) return advice;
   advice.push({

@@ -1,9 +1,9 @@
 /** Parameters that every step has which stores the weights of MatMul and Gemm in blocks. */
 import { z } from 'zod';
 import { layerOverrideParams } from './layer-overrides.ts';
+import { linearSelectionParams } from './linear-selection.ts';
 import { nbitsBlockSizes } from './matmul-nbits.ts';
 import { mixtureParams } from './mixture.ts';
-import { nodePatternParams } from './patterns.ts';
 import { weightBits } from './weight-bits.ts';
 
 export const weightOnlyParams = {
@@ -41,16 +41,7 @@ export const weightOnlyParams = {
         'What the kernel may compute in. WASM always computes in float32. With int8, WebGPU and native CPUs quantize the activations too: faster there, relative error about 3e-3. For MatMulNBits only.',
       optionTitles: { '0': "the runtime's choice", '1': 'float32', '4': 'int8 activations' },
     }),
-  matmul: z
-    .boolean()
-    .default(true)
-    .meta({ title: 'MatMul', description: 'Quantize MatMul nodes with a constant weight.' }),
-  gemm: z.boolean().default(true).meta({ title: 'Gemm', description: 'Quantize Gemm nodes (fully connected layers).' }),
-  keepLastLayer: z.boolean().default(false).meta({
-    title: 'Keep the last layer',
-    description: 'Leaves the last MatMul or Gemm as it is: the output layer is often the most sensitive.',
-  }),
-  ...nodePatternParams,
+  ...linearSelectionParams,
 };
 
 export type WeightOnlySettings = z.output<z.ZodObject<typeof weightOnlyParams>>;

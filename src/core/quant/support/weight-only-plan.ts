@@ -1,10 +1,10 @@
 /** Which weights a weight-only step quantizes, each with how many bits, and who decided. */
 import type { ShapeTable } from '../../shape/types.ts';
 import { layerOverrides } from './layer-overrides.ts';
-import { findLinearSites, type LinearSite, type SkippedSite } from './linear-sites.ts';
+import { selectLinearSites } from './linear-selection.ts';
+import type { LinearSite, SkippedSite } from './linear-sites.ts';
 import { kMixture, type MixtureRole, moreBits } from './mixture.ts';
 import type { NBitsScheme } from './nbits-parameters.ts';
-import { nodeSelector } from './patterns.ts';
 import type { Scope } from './scopes.ts';
 import type { WeightOnlySettings } from './weight-only-params.ts';
 import { weightKey } from './weights.ts';
@@ -36,16 +36,13 @@ export function planWeightOnly(
   settings: WeightOnlySettings,
   shapes?: ShapeTable,
 ): WeightOnlyPlan {
-  const { sites, skipped } = findLinearSites(scopes, shapes);
-  const selects = nodeSelector(settings);
+  const { all, sites, kept, skipped } = selectLinearSites(scopes, settings, shapes);
   const overrideOf = layerOverrides(settings.overrides);
-  const mixture = settings.mixture === 'k-m' ? kMixture(sites) : new Map<LinearSite, MixtureRole>();
-  const ofType = sites.filter(({ opType }) => (opType === 'MatMul' ? settings.matmul : settings.gemm));
-  const kept = settings.keepLastLayer ? ofType.findLast(({ scope }) => !scope.outer) : undefined;
+  const mixture = settings.mixture === 'k-m' ? kMixture(all) : new Map<LinearSite, MixtureRole>();
   const planned = new Map<string, Omit<PlannedWeight, 'sites'> & { readonly sites: [LinearSite, ...LinearSite[]] }>();
   const left: SkippedSite[] = [...skipped];
-  for (const site of ofType) {
-    const override = selects(site.node) ? overrideOf(site.node) : 'keep';
+  for (const site of sites) {
+    const override = overrideOf(site.node);
     if (override === 'keep' || (site === kept && override === undefined)) continue;
     const { dtype } = site.weight.tensor;
     if (dtype !== 'float32' && dtype !== 'float16') {

@@ -151,6 +151,10 @@ describe('fractional zero points', () => {
     expect(codes({ symmetric: true })).toEqual(['quant/no-zero-points']);
     expect(codes({ overrides: ['b=8'] })).toContain('quant/whole-zero-points-at-8-bits');
     const { model } = await applyStep(hqq, chainModel(['a', 'b'], 32), { zeroPoint: 'float', overrides: ['b=8'] });
+    const portable = await applyStep(hqq, matmulModel(64, 6, sampleValues(384)), { zeroPoint: 'float', form: 'qdq' });
+    const whole = await applyStep(hqq, matmulModel(64, 6, sampleValues(384)), { form: 'qdq' });
+    expect([...portable.model.graph.initializers]).toEqual([...whole.model.graph.initializers]);
+    expect(codes({ form: 'qdq' })).toContain('quant/whole-zero-points-in-qdq');
     const types = nodesOfType(model, 'MatMulNBits').map(
       ({ inputs }) => model.graph.initializers.get(inputs[3]!)!.dtype,
     );
