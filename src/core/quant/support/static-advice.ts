@@ -9,6 +9,7 @@ import { qdqOps, quantizableOps } from './qdq-ops.ts';
 import type { QdqPlan } from './qdq-plan.ts';
 import { alreadyQuantizedAdvice } from './quantized-ops.ts';
 import { nothingToDo, someOf, unmatchedPatternAdvice } from './report.ts';
+import { opsetOf } from './scopes.ts';
 import type { StaticParams } from './static-params.ts';
 
 export const STATIC_TITLE = 'INT8, activations quantized by calibration';
@@ -60,6 +61,15 @@ export function checkStatic(model: Model, settings: StaticParams): Advisory[] {
       level: 'error',
       code: 'quant/no-16-bit-operators',
       message: 'The QOperator form has no operators on 16-bit codes: choose the QDQ form or 8-bit activations.',
+    });
+  // QDQS8ToU8Transformer makes the zero points uint8 and leaves the output_dtype that QDQPropagation wrote.
+  if (settings.activationType === 'int8' && opsetOf(model) >= 21)
+    advice.push({
+      level: 'warning',
+      code: 'quant/int8-in-opset-21',
+      message:
+        'From opset 21 on, onnxruntime 1.30 may refuse int8 activations when it optimizes the model on WASM and on x86 CPUs without VNNI ("output_dtype INT8 does not match y_zero_point type UINT8"). uint8 activations have no such trouble; neither does optimization level "basic".',
+      providers: ['wasm', 'cpu'],
     });
   const is16Bit = settings.activationType.endsWith('16');
   if (is16Bit)
