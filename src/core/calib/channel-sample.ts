@@ -26,6 +26,7 @@ export class ChannelSample {
   readonly min: Float32Array;
   readonly max: Float32Array;
   readonly #tensor: string;
+  readonly #magnitudes: Float64Array;
   readonly #sums: Float64Array;
   readonly #bins: Uint32Array | undefined;
   readonly #rows: Float32Array;
@@ -38,6 +39,7 @@ export class ChannelSample {
     this.channels = channels;
     this.min = new Float32Array(channels).fill(Number.POSITIVE_INFINITY);
     this.max = new Float32Array(channels).fill(Number.NEGATIVE_INFINITY);
+    this.#magnitudes = new Float64Array(channels);
     this.#sums = new Float64Array(channels);
     this.#bins = histogram ? new Uint32Array(channels * BINS) : undefined;
     this.#rows = new Float32Array(rows * channels);
@@ -82,6 +84,10 @@ export class ChannelSample {
   }
 
   meanMagnitudes(): Float64Array {
+    return this.#magnitudes.map((sum) => sum / Math.max(1, this.#seen));
+  }
+
+  means(): Float64Array {
     return this.#sums.map((sum) => sum / Math.max(1, this.#seen));
   }
 
@@ -107,14 +113,15 @@ export class ChannelSample {
 
   #observeRow(values: Float32Array, start: number): number {
     const { min, max } = this;
-    const sums = this.#sums;
+    const [sums, magnitudes] = [this.#sums, this.#magnitudes];
     const bins = this.#bins;
     let poison = 0;
     for (let c = 0; c < min.length; c += 1) {
       const value = values[start + c]!;
       if (value < min[c]!) min[c] = value;
       if (value > max[c]!) max[c] = value;
-      sums[c] = sums[c]! + Math.abs(value);
+      sums[c] = sums[c]! + value;
+      magnitudes[c] = magnitudes[c]! + Math.abs(value);
       poison += value * 0;
       if (bins && value !== 0) count(bins, c, value);
     }
@@ -130,7 +137,8 @@ export class ChannelSample {
         const value = values[at]!;
         if (value < min[c]!) min[c] = value;
         if (value > max[c]!) max[c] = value;
-        this.#sums[c] = this.#sums[c]! + Math.abs(value);
+        this.#sums[c] = this.#sums[c]! + value;
+        this.#magnitudes[c] = this.#magnitudes[c]! + Math.abs(value);
         poison += value * 0;
         if (bins && value !== 0) count(bins, c, value);
       }

@@ -17,10 +17,13 @@ export interface RescaledValue extends ChannelDivisors {
  */
 export class RescaledValues {
   readonly #values = new Map<string, RescaledValue>();
+  /** By names of the original. */
+  readonly #latest = new Map<string, string>();
 
   /** `name` is `of` with its channels divided. */
   note(name: string, of: string, { axis, divisors }: ChannelDivisors): void {
     const before = this.#values.get(of);
+    this.#latest.set(before?.original ?? of, name);
     if (before && (before.axis !== axis || before.divisors.length !== divisors.length))
       throw new Error(`"${of}" was rescaled along another axis before`);
     this.#values.set(name, {
@@ -32,5 +35,11 @@ export class RescaledValues {
 
   get(name: string): RescaledValue | undefined {
     return this.#values.get(name);
+  }
+
+  /** What a value of the original has become; undefined when it was not rescaled. */
+  latestOf(original: string): (RescaledValue & { readonly name: string }) | undefined {
+    const name = this.#latest.get(original);
+    return name === undefined ? undefined : { name, ...this.#values.get(name)! };
   }
 }

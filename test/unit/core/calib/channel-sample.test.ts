@@ -14,6 +14,7 @@ describe('ChannelSample', () => {
       expect([...sample.max]).toEqual([3, 2]);
       expect([...sample.maxMagnitudes()]).toEqual([5, 8]);
       expect([...sample.meanMagnitudes()]).toEqual([3, 10 / 3]);
+      expect([...sample.means()]).toEqual([-1 / 3, -2]);
       expect([...sample.rows().values]).toEqual([1, -8, 3, 2, -5, 0]);
       expect(sample.seen).toBe(3);
     }
