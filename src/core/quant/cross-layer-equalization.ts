@@ -27,6 +27,11 @@ const params = z.object({
     title: 'MatMul and Gemm',
     description: 'Equalize fully connected layers too, not only convolutions.',
   }),
+  boundChannels: z.boolean().default(false).meta({
+    title: 'Bounds for each channel',
+    description:
+      'Equalize across ReLU6 too: each Clip(0, max) becomes a Relu and a Min with a bound a channel, which is exact, but which integer kernels do not fold, so static INT8 gets slower. Without it such pairs are left alone.',
+  }),
   ...nodePatternParams,
 });
 
@@ -58,7 +63,7 @@ function findPairs(ctx: StepContext, editor: GraphEditor, folder: ScaleFolder, g
     ctx.advise({
       level: 'warning',
       code: 'quant/equalization-clip',
-      message: `Clip nodes with an upper bound (ReLU6) stand between ${clipped.length} pairs of layers (${someOf(clipped)}): a bound that all channels share forbids to scale them, so these pairs were left alone.`,
+      message: `Clip nodes with an upper bound (ReLU6) stand between ${clipped.length} pairs of layers (${someOf(clipped)}): a bound that all channels share forbids to scale them, so these pairs were left alone. "Bounds for each channel" would take them in.`,
     });
   adviseShared(ctx, shared);
   return pairs;
@@ -93,7 +98,7 @@ async function rangePairs(ctx: StepContext, scope: Scope, pairs: readonly Pair[]
 }
 
 async function equalize(ctx: StepContext, scope: Scope, settings: Params): Promise<void> {
-  const folder = new ScaleFolder(ctx, scope, await ctx.shapes());
+  const folder = new ScaleFolder(ctx, scope, await ctx.shapes(), settings.boundChannels);
   const selects = nodeSelector(settings);
   const isChosen = (node: Node) => selects(node) && (settings.matmul || node.opType.startsWith('Conv'));
   const groups = findScaleGroups(scope, { shapeOf: folder.shapeOf, isChosen: ({ node }) => isChosen(node) });

@@ -1,16 +1,13 @@
 import { z } from 'zod';
-import type { Node } from '../ir/types.ts';
 import { defineStep, type StepContext } from '../step/define.ts';
-import { type AwqChoice, applyAwqScales } from './support/awq-scales.ts';
+import { type AwqChoice, applyAwqToPlan } from './support/awq-scales.ts';
 import { clipBlocks } from './support/clip-blocks.ts';
 import type { LinearSite } from './support/linear-sites.ts';
 import { quantizeMatrix } from './support/nbits-matrix.ts';
 import { nodeLabel } from './support/patterns.ts';
 import type { BlockClip } from './support/scale/block-losses.ts';
-import { openScopes } from './support/scopes.ts';
 import { checkWeightOnly, matrixRequest, runWeightOnly, weightOnlyRunsOn } from './support/weight-only.ts';
 import { weightOnlyParams } from './support/weight-only-params.ts';
-import { planWeightOnly, type WeightScheme } from './support/weight-only-plan.ts';
 
 const TITLE = 'Weight-only blocks, AWQ';
 
@@ -42,23 +39,12 @@ const params = z.object({
   }),
 });
 
-type Params = z.output<typeof params>;
-
 /** Softmax makes the most of small errors in what these compute, so AWQ's authors leave their range alone. */
 const queryOrKey =
   /(^|[^a-z])(q|k|wq|wk|q_?proj|k_?proj|query|key|qkv|wqkv|qkv_?proj|c_attn|query_key_value)([^a-z0-9]|$)/i;
 
 export function isQueryOrKey({ node }: Pick<LinearSite, 'node'>): boolean {
   return queryOrKey.test(nodeLabel(node));
-}
-
-/** Main graph only: what flows inside a subgraph cannot be looked at. */
-function schemes(ctx: StepContext, settings: Params, shapes: Awaited<ReturnType<StepContext['shapes']>>) {
-  const { weights } = planWeightOnly(openScopes(ctx.model), settings, shapes);
-  const found = new Map<Node, WeightScheme>();
-  for (const { sites, scheme } of weights)
-    for (const { node, scope } of sites) if (!scope.outer) found.set(node, scheme);
-  return found;
 }
 
 function leaveFacts(ctx: StepContext, choices: readonly AwqChoice[]): void {
@@ -95,16 +81,8 @@ export const step = defineStep({
   runsOn: weightOnlyRunsOn,
   check: (model, settings) => checkWeightOnly(model, settings, TITLE),
   run: async (ctx, settings) => {
-    const schemeOfNode = schemes(ctx, settings, await ctx.shapes());
-    const choices = await applyAwqScales(ctx, {
-      title: TITLE,
-      schemeOf: (node) => schemeOfNode.get(node),
-      samples: settings.samples,
-      rows: settings.rows,
-      useWeights: settings.useWeights,
-      insertMul: settings.insertMul,
-      mayClip: (site) => settings.clip && !isQueryOrKey(site),
-    });
+    const mayClip = (site: LinearSite) => settings.clip && !isQueryOrKey(site);
+    const choices = await applyAwqToPlan(ctx, settings, TITLE, mayClip);
     leaveFacts(ctx, choices);
     const clips = new Map(choices.flatMap((choice) => [...choice.clips]));
     await runWeightOnly(ctx, settings, TITLE, async (_, weight) => {

@@ -19,7 +19,8 @@ import { type BlockClip, scaleLosses, searchClip } from './scale/block-losses.ts
 import { type Placement, ScaleFolder } from './scale/scale-folder.ts';
 import { findScaleGroups, type ScaleGroup } from './scale/scale-groups.ts';
 import { closeScopes, openScopes, type Scope } from './scopes.ts';
-import type { WeightScheme } from './weight-only-plan.ts';
+import type { WeightOnlySettings } from './weight-only-params.ts';
+import { planWeightOnly, type WeightScheme } from './weight-only-plan.ts';
 
 export interface AwqOptions {
   readonly title: string;
@@ -78,6 +79,29 @@ export async function applyAwqScales(ctx: StepContext, options: AwqOptions): Pro
   }
   closeScopes(scopes);
   return applied;
+}
+
+/** What a weight-only step with calibration has besides its own settings. */
+export type AwqSettings = WeightOnlySettings & Pick<AwqOptions, 'samples' | 'rows' | 'useWeights' | 'insertMul'>;
+
+/** For steps that have no form fields for these. */
+export const awqDefaults = { rows: 512, useWeights: true, insertMul: true } as const;
+
+/**
+ * For the layers that a weight-only step with these settings will round. Main graph only: what flows inside a subgraph
+ * cannot be looked at.
+ */
+export async function applyAwqToPlan(
+  ctx: StepContext,
+  settings: AwqSettings,
+  title: string,
+  mayClip: AwqOptions['mayClip'],
+): Promise<readonly AwqChoice[]> {
+  const { weights } = planWeightOnly(openScopes(ctx.model), settings, await ctx.shapes());
+  const schemes = new Map<Node, WeightScheme>();
+  for (const { sites, scheme } of weights)
+    for (const { node, scope } of sites) if (!scope.outer) schemes.set(node, scheme);
+  return applyAwqScales(ctx, { ...settings, title, mayClip, schemeOf: (node) => schemes.get(node) });
 }
 
 interface Plan {

@@ -176,6 +176,27 @@ describe('cross-layer equalization', () => {
     expect(advisories.map(({ code }) => code)).toEqual(['quant/equalization-clip', 'quant/nothing-to-quantize']);
   });
 
+  it('equalizes across ReLU6 with a bound a channel, where asked', async () => {
+    for (const clip of ['r1 = Clip(c1, zero, six)', node('r1 = Clip(c1)', { min: float(0), max: float(6) })]) {
+      const source = model({
+        inputs: image,
+        outputs: ['y'],
+        opset: typeof clip === 'string' ? 17 : 10,
+        nodes: ['c1 = Conv(x, w1, b1)', clip, 'y = Conv(r1, w2)'],
+        weights: {
+          w1: unequal(1, [8, 3, 1, 1], 0),
+          b1: noise(3, [8]),
+          w2: noise(2, [4, 8, 1, 1]),
+          ...(typeof clip === 'string' ? { zero: scalar(0), six: scalar(6) } : {}),
+        },
+      });
+      const { model: changed, advisories } = await equalize(source, { boundChannels: true });
+      expect(advisories).toEqual([]);
+      expect(countOps(changed)).toEqual({ Conv: 2, Relu: 1, Min: 1 });
+      await expectSameOutputs(source, changed, { relative: 1e-5 });
+    }
+  });
+
   it('follows the lists of nodes and types', async () => {
     const source = model(graphs['Conv, Relu, depthwise, LeakyRelu, PRelu and Gemm']!);
     const fired = async (params: object) => (await equalize(source, params)).ledger[0]!.fired;

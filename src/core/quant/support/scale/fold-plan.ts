@@ -23,6 +23,8 @@ export interface FoldPlan {
   readonly constants: readonly ScaledConstant[];
   /** Values whose channels change, the one asked about first, each with its axis from the end. */
   readonly values: readonly { readonly value: string; readonly axis: number }[];
+  /** Clip nodes on the way whose one bound from above becomes one a channel. */
+  readonly clips: readonly Node[];
 }
 
 export interface FoldQuestion {
@@ -32,6 +34,8 @@ export interface FoldQuestion {
   /** Version of ai.onnx. */
   readonly opset: number;
   readonly channels: number;
+  /** Pass through Clip(0, max) too: the caller gives every channel a bound of its own. */
+  readonly mayBound?: boolean;
 }
 
 /** Longer chains are no producer and its movements; the bound keeps residual towers from being searched. */
@@ -54,14 +58,19 @@ function follow(question: FoldQuestion, value: string, axis: number, hops: numbe
   if (hasReferencedAttributes(node)) return 'its producer has attributes of a function';
   const own = { value, axis };
   const constants = absorbing(question, node, value, axis);
-  if (constants) return { constants, values: [own] };
+  if (constants) return { constants, values: [own], clips: [] };
   if (hops === 0) return 'its producer is too far away';
   let reason = `${node.opType} does not commute with a factor`;
   for (const next of passing(question, node, value, axis)) {
     const problem = otherReader(editor, next.value, node);
     const before = problem ?? follow(question, next.value, next.axis, hops - 1);
     if (typeof before === 'string') reason = before;
-    else return { constants: [...next.constants, ...before.constants], values: [own, ...before.values] };
+    else
+      return {
+        constants: [...next.constants, ...before.constants],
+        values: [own, ...before.values],
+        clips: isReluClip(question, node) || node.opType !== 'Clip' ? before.clips : [node, ...before.clips],
+      };
   }
   return reason;
 }
@@ -222,6 +231,7 @@ function passing(question: FoldQuestion, node: Node, value: string, axis: number
     { value: node.inputs[index]!, axis, constants },
   ];
   if (homogeneous.has(node.opType) || isReluClip(question, node)) return to(0);
+  if (question.mayBound && clipBound(question, node) !== undefined) return to(0);
   const moved = throughMovement(question, node, axis);
   if (moved) return [{ ...moved, constants: [] }];
   if (pooling.has(node.opType) && (node.outputs[1] ?? '') === '')
@@ -266,6 +276,15 @@ function isReluClip({ editor }: FoldQuestion, node: Node): boolean {
   }
   const min = scalarOf(editor.constantOf(node.inputs[1] ?? ''));
   return min === 0 && (node.inputs[2] ?? '') === '';
+}
+
+/** The upper bound of Clip(0, max), ReLU6 for one; undefined for other nodes. */
+export function clipBound({ editor }: Pick<FoldQuestion, 'editor'>, node: Node): number | undefined {
+  if (node.opType !== 'Clip' || !isDefaultDomain(node.domain)) return undefined;
+  const bound = (index: number, attribute: string) =>
+    node.inputs.length === 1 ? floatAttr(node, attribute) : scalarOf(editor.constantOf(node.inputs[index] ?? ''));
+  const max = bound(2, 'max');
+  return bound(1, 'min') === 0 && max !== undefined && max > 0 && Number.isFinite(max) ? max : undefined;
 }
 
 function isZeroPad({ editor }: FoldQuestion, node: Node): boolean {

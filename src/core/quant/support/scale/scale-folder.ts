@@ -11,7 +11,7 @@ import type { StepContext } from '../../../step/define.ts';
 import { nodeLabel } from '../patterns.ts';
 import { opsetOf, type Scope } from '../scopes.ts';
 import { dropIfUnused, weightKey } from '../weights.ts';
-import { type FoldPlan, planFold, type ScaledConstant } from './fold-plan.ts';
+import { clipBound, type FoldPlan, planFold, type ScaledConstant } from './fold-plan.ts';
 import { reciprocals, scaleAlongAxis, scaleConvInputs, transposed } from './scale-constant.ts';
 import { isSharedWeight, otherUse, type ScaleGroup, type ScaleReader, scaleReader } from './scale-groups.ts';
 
@@ -32,7 +32,11 @@ export class ScaleFolder {
   readonly #scope: Scope;
   readonly #shapes: ShapeTable;
 
-  constructor(ctx: StepContext, scope: Scope, shapes: ShapeTable) {
+  readonly #mayBound: boolean;
+
+  /** @param mayBound whether Clip(0, max) may become Relu and a Min with one bound a channel */
+  constructor(ctx: StepContext, scope: Scope, shapes: ShapeTable, mayBound = false) {
+    this.#mayBound = mayBound;
     this.#ctx = ctx;
     this.#scope = scope;
     this.#shapes = shapes;
@@ -58,6 +62,7 @@ export class ScaleFolder {
       shapeOf: this.shapeOf,
       opset: opsetOf(this.#ctx.model),
       channels: group.channels,
+      mayBound: this.#mayBound,
     };
     const plan = planFold(question, group.root, group.axis);
     return typeof plan === 'string' ? { fold: undefined, reason: plan } : { fold: plan, reason: undefined };
@@ -74,8 +79,10 @@ export class ScaleFolder {
     const production = fold && (await this.#production(fold, reciprocals(divisors)));
     if (!compensation || (fold && !production)) return false;
     for (const edit of [...compensation, ...(production ?? [])]) edit();
-    if (fold) this.#rename(fold, divisors);
-    else this.#insertMul(readers, divisors);
+    if (fold) {
+      this.#rename(fold, divisors);
+      for (const clip of fold.clips) this.#bound(clip, divisors);
+    } else this.#insertMul(readers, divisors);
     return true;
   }
 
@@ -168,6 +175,28 @@ export class ScaleFolder {
       this.#renamed.set(name, this.#renamed.get(value) ?? value);
       this.#ctx.rescaled.note(name, value, { axis, divisors });
     }
+  }
+
+  /** min(relu(x) / s, max / s): ReLU6 of a channel that is divided has another bound. */
+  #bound(clip: Node, divisors: Float64Array): void {
+    const { editor } = this.#scope;
+    const output = clip.outputs[0]!;
+    const { axis } = this.#ctx.rescaled.get(output)!;
+    const max = clipBound({ editor }, clip)!;
+    const dtype = this.#shapes.get(this.#renamed.get(output) ?? output)?.dtype ?? 'float32';
+    const dims = [divisors.length, ...new Array<number>(-axis - 1).fill(1)];
+    const bounds = divisors.map((divisor) => max / divisor);
+    const positive = editor.freshName(`${output}_relu`);
+    const name = nodeLabel(clip);
+    editor.replaceNode(clip, [
+      makeNode({ opType: 'Relu', name, inputs: [clip.inputs[0]!], outputs: [positive] }),
+      makeNode({
+        opType: 'Min',
+        name: editor.freshName(`${name}_Min`),
+        inputs: [positive, editor.addInitializer(tensorFromNumbers(`${output}_bounds`, dtype, dims, bounds))],
+        outputs: [output],
+      }),
+    ]);
   }
 
   /** One Mul for each value that the group's layers read; other readers keep the value as it is. */
