@@ -59,6 +59,11 @@ const params = z.object({
     title: 'Convolutions',
     description: 'Smooth the inputs of Conv too, with the fixed strength.',
   }),
+  layers: z.boolean().default(false).meta({
+    title: 'Fold into layers too',
+    description:
+      'Not only into norms but also into the weights of the layer before (an up projection behind a gate). Its outputs then differ in size by channel: good for dynamic INT8, bad for static INT8, which quantizes them.',
+  }),
   insertMul: z.boolean().default(false).meta({
     title: 'Insert Mul nodes',
     description:
@@ -106,12 +111,19 @@ function planGroups(ctx: StepContext, scope: Scope, folder: ScaleFolder, setting
     const placement = folder.place(group);
     if (folder.sharing(group, placement).length > 0)
       leave('a weight is also read by nodes that need it unchanged', group);
+    else if (placement.fold && !settings.layers && !settings.conv && foldsIntoLayer(placement))
+      leave('factors would go into the layer before, whose outputs would become unequal', group);
     else if (placement.fold || settings.insertMul) plans.push({ group, placement });
     else leave(`factors fit into nothing that is there (${placement.reason})`, group);
   }
   for (const [reason, labels] of left)
     ctx.advise({ level: 'info', code: 'quant/not-smoothed', message: `Left as it is: ${someOf(labels)}: ${reason}.` });
   return plans;
+}
+
+/** Rather than into a norm or a factor that is there. */
+function foldsIntoLayer({ fold }: Placement): boolean {
+  return fold!.constants.some(({ node }) => ['Conv', 'ConvTranspose', 'MatMul', 'Gemm'].includes(node.opType));
 }
 
 class Smoother {

@@ -76,7 +76,7 @@ describe('SmoothQuant', () => {
     { search: false },
     { search: false, alpha: 0.8, percentile: 99 },
     { ranges: 'min-max' },
-    { granularity: 'tensor' },
+    { granularity: 'tensor', layers: true },
   ])
     it(`keeps the function: ${JSON.stringify(params)}`, async () => {
       const source = outlierModel();
@@ -124,6 +124,13 @@ describe('SmoothQuant', () => {
     const inserted = await applyCalibrated(smooth, source, outlierCalibration(), { insertMul: true });
     expect(countOps(inserted.model).Mul).toBe(2);
     await expectSameOutputs(source, inserted.model, { relative: 1e-5 });
+  });
+
+  it('folds into norms only, unless told otherwise', async () => {
+    const values = async (params: object) =>
+      smoothedOf(await applyCalibrated(smooth, outlierModel(), outlierCalibration(), params)).map(({ value }) => value);
+    expect(await values({})).toEqual(['n']);
+    expect(await values({ layers: true })).toEqual(['n', 'm']);
   });
 
   it('leaves a layer input alone where nothing is better', async () => {
