@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { defineStep } from '../step/define.ts';
-import { applyAwqToPlan, awqDefaults } from './support/awq-scales.ts';
 import { runGptq } from './support/gptq/gptq-run.ts';
 import { checkWeightOnly, weightOnlyRunsOn } from './support/weight-only.ts';
 import { weightOnlyParams } from './support/weight-only-params.ts';
@@ -41,15 +40,6 @@ const params = z.object({
     description: 'At most so many inputs are run, the first ones.',
     unit: 'samples',
   }),
-  scaling: z
-    .enum(['none', 'awq'])
-    .default('none')
-    .meta({
-      title: 'Scale channels first',
-      description:
-        'Scale up input channels that meet large activations before rounding, as AWQ does; may help where activations have outliers.',
-      optionTitles: { none: 'no', awq: 'by activations (AWQ)' },
-    }),
 });
 
 export const step = defineStep({
@@ -67,8 +57,5 @@ export const step = defineStep({
     'Frantar et al., GPTQ (arXiv 2210.17323), in the form of Chee et al., QuIP (arXiv 2307.13304), theorem 6; scaling: Lin et al., AWQ (arXiv 2306.00978); com.microsoft.MatMulNBits of onnxruntime 1.30',
   runsOn: weightOnlyRunsOn,
   check: (model, settings) => checkWeightOnly(model, settings, TITLE),
-  run: async (ctx, settings) => {
-    if (settings.scaling === 'awq') await applyAwqToPlan(ctx, { ...settings, ...awqDefaults }, TITLE, () => false);
-    await runGptq(ctx, settings, TITLE);
-  },
+  run: (ctx, settings) => runGptq(ctx, settings, TITLE),
 });

@@ -84,9 +84,6 @@ export async function applyAwqScales(ctx: StepContext, options: AwqOptions): Pro
 /** What a weight-only step with calibration has besides its own settings. */
 export type AwqSettings = WeightOnlySettings & Pick<AwqOptions, 'samples' | 'rows' | 'useWeights' | 'insertMul'>;
 
-/** For steps that have no form fields for these. */
-export const awqDefaults = { rows: 512, useWeights: true, insertMul: true } as const;
-
 /**
  * For the layers that a weight-only step with these settings will round. Main graph only: what flows inside a subgraph
  * cannot be looked at.
