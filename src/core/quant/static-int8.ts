@@ -35,7 +35,7 @@ async function needOpset(ctx: StepContext): Promise<void> {
 
 /** Below opset 21 onnxruntime's own QuantizeLinear gives 16 bits. */
 async function qdqSettings(ctx: StepContext, settings: StaticParams): Promise<QdqSettings> {
-  const { granularity, reduceRange, weightType, activationType: type, symmetricActivations: symmetric } = settings;
+  const { granularity, reduceRange, activationType: type, symmetricActivations: symmetric } = settings;
   let activationDomain: QdqSettings['activationDomain'] = '';
   if (type.endsWith('16') && opsetOf(ctx.model) < OPSET_OF_16_BITS) {
     const obstacle = await raiseOpset(ctx, OPSET_OF_16_BITS);
@@ -49,6 +49,8 @@ async function qdqSettings(ctx: StepContext, settings: StaticParams): Promise<Qd
     }
   }
   const activation = { type, symmetric, reduceRange: false };
+  // The operators on codes have no kernel for int8 times uint8; in the QDQ form the optimizer makes both unsigned.
+  const weightType = settings.form === 'qoperator' && type === 'int8' ? 'int8' : settings.weightType;
   return { perChannel: granularity === 'channel', reduceRange, weightType, activation, activationDomain };
 }
 

@@ -26,7 +26,7 @@ export const staticParams = z.object({
   weightType: z.enum(['uint8', 'int8']).default('uint8').meta({
     title: 'Weight type',
     description:
-      'The same numbers in either (uint8 has zero point 128). Native onnxruntime multiplies uint8 with int8 in 16-bit sums that saturate on x86 CPUs without VNNI, which spoils the result; with uint8 weights it does not. int8 is faster where VNNI is, and what most accelerators want.',
+      'The same numbers in either (uint8 has zero point 128). Native onnxruntime multiplies uint8 with int8 in 16-bit sums that saturate on x86 CPUs without VNNI, which spoils the result; with uint8 weights it does not. int8 is faster where VNNI is, and what most accelerators want. The QOperator form with int8 activations has int8 weights in any case.',
   }),
   symmetricActivations: z.boolean().default(false).meta({
     title: 'Symmetric activations',

@@ -176,7 +176,8 @@ describe('QOperator form', () => {
     for (const [name, [nodes, tensors]] of Object.entries(cases))
       it(`${name}, ${activationType}`, async () => {
         const source = model(nodes, tensors, 17);
-        const params = { activationType, weightType: activationType, opTypes, method: 'min-max' };
+        // Weights are uint8 by default; operators on int8 codes get int8 ones.
+        const params = { activationType, opTypes, method: 'min-max' };
         const qdq = await quantizeStatically(source, generated(image, 4), params, false);
         const { model: made, ledger } = await quantizeStatically(
           source,
