@@ -14,6 +14,7 @@ import {
   reportFusion,
   STATIC_TITLE,
   staticChooser,
+  staticRefusal,
   staticRunsOn,
 } from './support/static-advice.ts';
 import { planStatic, rewriteStatic } from './support/static-build.ts';
@@ -86,6 +87,8 @@ export const step = defineStep({
   runsOn: staticRunsOn,
   check: (model, settings) => [...checkRanges(settings.ranges), ...checkStatic(model, settings)],
   run: async (ctx, settings) => {
+    const refusal = staticRefusal(settings);
+    if (refusal) throw new StudioError('pass/refused', { step: STATIC_TITLE, reason: refusal.message });
     if (!ctx.model.graph.nodes.some(staticChooser(settings))) {
       ctx.advise(nothingStatic());
       return;

@@ -25,6 +25,16 @@ export function staticChooser(settings: StaticParams): (node: Node) => boolean {
   return (node) => isDefaultDomain(node.domain) && types.has(node.opType) && selects(node);
 }
 
+/** Parameters that cannot go together. */
+export function staticRefusal({ form, activationType }: StaticParams): Advisory | undefined {
+  if (form !== 'qoperator' || !activationType.endsWith('16')) return undefined;
+  return {
+    level: 'error',
+    code: 'quant/no-16-bit-operators',
+    message: 'The QOperator form has no operators on 16-bit codes: choose the QDQ form or 8-bit activations.',
+  };
+}
+
 export function checkStatic(model: Model, settings: StaticParams): Advisory[] {
   const advice = [
     ...alreadyQuantizedAdvice(model),
@@ -56,12 +66,6 @@ export function checkStatic(model: Model, settings: StaticParams): Advisory[] {
         'On x86 CPUs without VNNI native onnxruntime adds products of uint8 and int8 in 16 bits, which saturate: the result may be far off. uint8 weights or a reduced range avoid it. WASM and ARM are not concerned.',
       providers: ['cpu'],
     });
-  if (settings.form === 'qoperator' && settings.activationType.endsWith('16'))
-    advice.push({
-      level: 'error',
-      code: 'quant/no-16-bit-operators',
-      message: 'The QOperator form has no operators on 16-bit codes: choose the QDQ form or 8-bit activations.',
-    });
   // QDQS8ToU8Transformer makes the zero points uint8 and leaves the output_dtype that QDQPropagation wrote.
   if (settings.activationType === 'int8' && opsetOf(model) >= 21)
     advice.push({
@@ -71,6 +75,8 @@ export function checkStatic(model: Model, settings: StaticParams): Advisory[] {
         'From opset 21 on, onnxruntime 1.30 may refuse int8 activations when it optimizes the model on WASM and on x86 CPUs without VNNI ("output_dtype INT8 does not match y_zero_point type UINT8"). uint8 activations have no such trouble; neither does optimization level "basic".',
       providers: ['wasm', 'cpu'],
     });
+  const refusal = staticRefusal(settings);
+  if (refusal) advice.push(refusal);
   const is16Bit = settings.activationType.endsWith('16');
   if (is16Bit)
     advice.push({

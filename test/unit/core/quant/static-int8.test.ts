@@ -417,6 +417,14 @@ describe('types', () => {
       }
   });
 
+  it('16 bits and the QOperator form are refused together', async () => {
+    const params = { activationType: 'uint16', form: 'qoperator' };
+    await expect(quantizeStatically(source, generated(image), params, false)).rejects.toMatchObject({
+      code: 'pass/refused',
+      data: { reason: expect.stringMatching(/16-bit codes/) },
+    });
+  });
+
   it('weights of either type are the same numbers', async () => {
     const [signed, unsigned] = await Promise.all(
       (['int8', 'uint8'] as const).map((weightType) =>
