@@ -6,14 +6,22 @@ import type { Report } from '../core/study/results.ts';
 
 /** "det.onnx" + INT8 -> "det_quantized.onnx"; a lossless variant is told from the original by its name's end. */
 export function variantFileName(modelName: string, recipe: Recipe): string {
-  const stem = modelName.replace(/\.onnx$/i, '').replace(/[^\w.-]+/g, '-') || 'model';
+  const stem = stemOf(modelName);
   const suffix = fileSuffix(recipe) || (recipe.steps.length > 0 ? '_optimized' : '');
   return `${stem}${suffix}.onnx`;
 }
 
 export function jsonFileName(modelName: string, what: string): string {
-  const stem = modelName.replace(/\.onnx$/i, '').replace(/[^\w.-]+/g, '-') || 'model';
-  return `${stem}.${what}.json`;
+  return `${stemOf(modelName)}.${what}.json`;
+}
+
+/** @param what in words: "INT4 RTN error by layer" */
+export function csvFileName(modelName: string, what: string): string {
+  return `${stemOf(modelName)}.${what.replace(/[^\w]+/g, '-').toLowerCase()}.csv`;
+}
+
+function stemOf(modelName: string): string {
+  return modelName.replace(/\.onnx$/i, '').replace(/[^\w.-]+/g, '-') || 'model';
 }
 
 export async function saveJson(value: Recipe | Report, fileName: string): Promise<void> {

@@ -2,11 +2,16 @@
 import type { ErrorRecord } from '../core/base/errors/index.ts';
 import type { Progress } from '../core/base/progress.ts';
 import type { Report } from '../core/study/results.ts';
+import { noAnalysis } from './analysis-slice.ts';
 import { type MeasuredVariant, mergeReport } from './measured.ts';
 import type { SliceCreator } from './store.ts';
 import type { StudyDraft } from './study-slice.ts';
 
+/** What a job is about: the status line, announcements and panels go by it. */
+export type JobKind = 'run' | 'lens' | 'sensitivity' | 'search';
+
 export interface RunningJob {
+  readonly kind: JobKind;
   readonly startedAt: number;
   readonly progress: Progress | null;
   readonly ids: readonly string[];
@@ -24,11 +29,14 @@ export interface RunSlice {
   /** The key that each variant was last measured under: what a card shows, greyed, once its settings have changed. */
   lastMeasuredKey: Readonly<Record<string, string>>;
 
-  startJob(ids: readonly string[], fresh?: boolean): void;
+  /** The last thing that ended, in a sentence, for assistive technology; runs are summed up from their figures. */
+  said: string;
+
+  startJob(ids: readonly string[], fresh?: boolean, kind?: JobKind): void;
   jobProgress(progress: Progress): void;
   /** Takes a (partial) report of a run of `used`. */
   takeReport(report: Report, used: StudyDraft): void;
-  endJob(error: ErrorRecord | null): void;
+  endJob(error: ErrorRecord | null, said?: string): void;
   forgetResults(): void;
 }
 
@@ -38,10 +46,11 @@ export const createRunSlice: SliceCreator<RunSlice> = (set) => ({
   report: null,
   measured: {},
   lastMeasuredKey: {},
+  said: '',
 
-  startJob(ids, fresh = false) {
+  startJob(ids, fresh = false, kind = 'run') {
     const freshSince = fresh ? new Date().toISOString() : null;
-    set({ job: { startedAt: performance.now(), progress: null, ids, freshSince }, runError: null });
+    set({ job: { kind, startedAt: performance.now(), progress: null, ids, freshSince }, runError: null, said: '' });
   },
   jobProgress(progress) {
     set((state) => (state.job ? { job: { ...state.job, progress } } : {}));
@@ -52,10 +61,10 @@ export const createRunSlice: SliceCreator<RunSlice> = (set) => ({
       return { report, ...merged };
     });
   },
-  endJob(error) {
-    set({ job: null, runError: error });
+  endJob(error, said = '') {
+    set({ job: null, runError: error, said: error?.message ?? said });
   },
   forgetResults() {
-    set({ report: null, measured: {}, lastMeasuredKey: {}, runError: null });
+    set({ report: null, measured: {}, lastMeasuredKey: {}, runError: null, ...noAnalysis });
   },
 });

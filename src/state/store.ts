@@ -1,11 +1,12 @@
 /** The one store: JSON only. Bytes stay in files, workers and the model repository. */
 import { createStore, type StateCreator } from 'zustand/vanilla';
+import { type AnalysisSlice, createAnalysisSlice } from './analysis-slice.ts';
 import { createModelSlice, type ModelSlice } from './model-slice.ts';
 import { createRunSlice, type RunSlice } from './run-slice.ts';
 import { createStudySlice, type StudySlice } from './study-slice.ts';
 import { createUiSlice, type UiSlice } from './ui-slice.ts';
 
-export type StudioState = ModelSlice & StudySlice & RunSlice & UiSlice;
+export type StudioState = ModelSlice & StudySlice & RunSlice & AnalysisSlice & UiSlice;
 export type SliceCreator<Slice> = StateCreator<StudioState, [], [], Slice>;
 
 export function createStudioStore() {
@@ -13,6 +14,7 @@ export function createStudioStore() {
     ...createModelSlice(...api),
     ...createStudySlice(...api),
     ...createRunSlice(...api),
+    ...createAnalysisSlice(...api),
     ...createUiSlice(...api),
   }));
 }

@@ -4,7 +4,9 @@ import { applyTheme, type ThemeChoice, writeTheme } from '../services/preference
 import type { SliceCreator } from './store.ts';
 
 export type { ThemeChoice };
-export type Panel = 'help' | 'recipe' | 'task' | 'model' | 'url';
+export type Panel = 'help' | 'recipe' | 'task' | 'model' | 'url' | 'search';
+/** The panels of the Layers view. */
+export type LayersTab = 'error' | 'sensitivity' | 'calibration';
 
 export interface UiSlice {
   theme: ThemeChoice;
@@ -13,7 +15,9 @@ export interface UiSlice {
   capabilities: Capabilities | null;
   /** Said once, beside the status line: what storage cannot do here. */
   storageNotice: string | null;
+  layersTab: LayersTab;
   setTheme(theme: ThemeChoice): void;
+  setLayersTab(tab: LayersTab): void;
   openPanel(panel: Panel | null): void;
 }
 
@@ -22,10 +26,12 @@ export const createUiSlice: SliceCreator<UiSlice> = (set) => ({
   panel: null,
   capabilities: null,
   storageNotice: null,
+  layersTab: 'error',
   setTheme(theme) {
     writeTheme(theme);
     applyTheme(theme);
     set({ theme });
   },
+  setLayersTab: (layersTab) => set({ layersTab }),
   openPanel: (panel) => set({ panel }),
 });

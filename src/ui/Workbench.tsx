@@ -18,12 +18,17 @@ import { VariantStrip } from './variants/VariantStrip.tsx';
 
 const SideBySide = lazy(() => import('./charts/SideBySide.tsx'));
 const Pareto = lazy(() => import('./charts/Pareto.tsx'));
+const LayersView = lazy(() => import('./layers/LayersView.tsx'));
 
 const VIEWS = [
   { value: 'charts', label: 'Side by side' },
   { value: 'pareto', label: 'Pareto' },
   { value: 'details', label: 'Details' },
+  { value: 'layers', label: 'Layers' },
 ] as const;
+
+/** Views that say more than the table does; it is not repeated under them. */
+const WITHOUT_TABLE: readonly View[] = ['details', 'layers'];
 
 type View = (typeof VIEWS)[number]['value'];
 
@@ -52,9 +57,14 @@ export default function Workbench() {
             <TaskNote />
           </div>
           <PanelBoundary name={VIEWS.find(({ value }) => value === view)!.label}>
-            <Suspense fallback={<p className={styles.loading}>Loading charts …</p>}>
+            <Suspense fallback={<p className={styles.loading}>Loading …</p>}>
               {view === 'charts' && <SideBySide />}
               {view === 'pareto' && <Pareto />}
+              {view === 'layers' && (
+                <div className={styles.scrolls}>
+                  <LayersView />
+                </div>
+              )}
               {view === 'details' && (
                 <div className={styles.scrolls}>
                   <DetailsView />
@@ -63,7 +73,7 @@ export default function Workbench() {
             </Suspense>
           </PanelBoundary>
         </div>
-        {view !== 'details' && (
+        {!WITHOUT_TABLE.includes(view) && (
           <div className={styles.peek}>
             <PanelBoundary name="table">
               <Table />

@@ -50,6 +50,12 @@ export const shortcuts: readonly Shortcut[] = [
     matches: plain('3'),
     run: () => studio.getState().setView('details'),
   },
+  {
+    keys: ['4'],
+    does: 'Layers: error, sensitivity, calibration',
+    matches: plain('4'),
+    run: () => studio.getState().setView('layers'),
+  },
   { keys: ['Ctrl', 'Z'], does: 'Undo', matches: withControl('z', false), run: () => studio.getState().undo() },
   { keys: ['Ctrl', 'Shift', 'Z'], does: 'Redo', matches: withControl('z', true), run: () => studio.getState().redo() },
   {
@@ -65,6 +71,12 @@ export const shortcuts: readonly Shortcut[] = [
     matches: withControl('l', true),
     inFields: true,
     run: () => void copyLink(),
+  },
+  {
+    keys: ['B'],
+    does: 'Find the best recipe',
+    matches: plain('b'),
+    run: () => studio.getState().model && studio.getState().openPanel('search'),
   },
   { keys: ['?'], does: 'This help', matches: plain('?'), run: () => studio.getState().openPanel('help') },
 ];

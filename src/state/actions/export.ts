@@ -2,7 +2,7 @@
 import { StudioError } from '../../core/base/errors/index.ts';
 import type { JobContext } from '../../core/base/progress.ts';
 import { openedModel, variantFiles } from '../../services/engine.ts';
-import { jsonFileName, saveBlob, saveJson, variantFileName } from '../../services/export.ts';
+import { csvFileName, jsonFileName, saveBlob, saveJson, variantFileName } from '../../services/export.ts';
 import { copyText, linkTo } from '../../services/links.ts';
 import { notify } from '../notices.ts';
 import { currentReport } from '../report.ts';
@@ -58,6 +58,12 @@ export async function downloadReport(): Promise<void> {
     return;
   }
   await saveJson(report, jsonFileName(state.model.name, 'report')).catch(reportProblem);
+}
+
+/** A table as a .csv file beside the model's name. */
+export async function saveTable(csv: string, what: string): Promise<void> {
+  const { model } = studio.getState();
+  if (model) await saveBlob(new Blob([csv], { type: 'text/csv' }), csvFileName(model.name, what)).catch(reportProblem);
 }
 
 /** The link holds recipes, targets, task, gate and view. A model from a file is only named in it. */

@@ -42,6 +42,17 @@ export function isCurrent(job: JobContext): boolean {
   return controller !== null && controller.signal === job.signal && !controller.signal.aborted;
 }
 
+/** The job before, until its workers are gone: a cancelled build may take its worker down with it. */
+let previous: Promise<unknown> = Promise.resolve();
+
+export function workersAreFree(): Promise<unknown> {
+  return previous;
+}
+
+export function holdWorkers(work: Promise<unknown>): void {
+  previous = work.catch(() => {});
+}
+
 /** The page is free at once; workers that are slow to notice are terminated by their clients. */
 export function cancelJob(): void {
   controller?.abort();

@@ -2,22 +2,20 @@
 
 import { throwIfCancelled } from '../../core/base/cancel.ts';
 import { toErrorRecord } from '../../core/base/errors/index.ts';
-import type { Environment } from '../../core/study/results.ts';
+import type { Environment, Report } from '../../core/study/results.ts';
 import { runStudy } from '../../core/study/run.ts';
 import { openedModel, studyHost } from '../../services/engine.ts';
 import { taskDims } from '../card-facts.ts';
+import type { LoadedModel } from '../model-slice.ts';
 import { selectNeedsRun } from '../rows.ts';
 import { studio } from '../store.ts';
 import { prepareCurrentTask } from './current-task.ts';
-import { beginJob, isCurrent } from './jobs.ts';
+import { beginJob, holdWorkers, isCurrent, workersAreFree } from './jobs.ts';
 
 export interface RunOptions {
   /** Measures anew even what is known: after a change of conditions (other programs, power mode). */
   readonly fresh?: boolean;
 }
-
-/** The run before this one, until its workers are gone: a cancelled build may take its worker down with it. */
-let previous: Promise<unknown> = Promise.resolve();
 
 export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> {
   const state = studio.getState();
@@ -34,26 +32,19 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
     task: (inner) => prepareCurrentTask(study.task, model.card, inner),
   });
   try {
-    await previous;
+    await workersAreFree();
     throwIfCancelled(job.signal);
     const run = runStudy({
       study,
       host,
       job,
       environment: environment(),
-      model: {
-        ref: model.ref,
-        name: model.title,
-        sha256: model.sha256,
-        fileBytes: model.fileBytes,
-        parameters: model.card.weights.parameters,
-        nodes: model.card.nodes.all,
-      },
+      model: reportedModel(model),
       // A run that was overtaken (another model was opened) must not write into its successor's results.
       onUpdate: (partial) => isCurrent(job) && takeReport(partial, used),
       ignoreCache: fresh,
     });
-    previous = run.catch(() => {});
+    holdWorkers(run);
     const report = await run;
     if (isCurrent(job)) {
       takeReport(report, used);
@@ -70,7 +61,12 @@ export function runNeeded(): Promise<void> {
   return runAll({ fresh: !selectNeedsRun(studio.getState()) });
 }
 
-function environment(): Environment {
+export function reportedModel(model: LoadedModel): Report['model'] {
+  const { ref, title, sha256, fileBytes, card } = model;
+  return { ref, name: title, sha256, fileBytes, parameters: card.weights.parameters, nodes: card.nodes.all };
+}
+
+export function environment(): Environment {
   const { capabilities } = studio.getState();
   const adapter = capabilities?.webgpu.adapter;
   return {

@@ -17,11 +17,13 @@ interface ChartFrameProps {
   readonly control?: ReactNode;
   readonly empty?: string | null;
   readonly tall?: boolean;
+  /** The chart has a height of its own instead of filling the frame. */
+  readonly flow?: boolean;
   readonly children: ReactNode;
 }
 
 /** A chart with its name, unit, legend and its point in words. The table twin below the charts has the figures. */
-export function ChartFrame({ title, unit, summary, legend, control, empty, tall, children }: ChartFrameProps) {
+export function ChartFrame({ title, unit, summary, legend, control, empty, tall, flow, children }: ChartFrameProps) {
   return (
     <figure className={styles.frame} aria-label={`${title}. ${summary}`}>
       <header className={styles.frameHead}>
@@ -40,7 +42,7 @@ export function ChartFrame({ title, unit, summary, legend, control, empty, tall,
           ))}
         </ul>
       )}
-      <div className={tall ? `${styles.plot} ${styles.plotTall}` : styles.plot}>
+      <div className={plotClass(tall, flow)}>
         {empty ? (
           <p className={styles.empty}>{empty}</p>
         ) : (
@@ -50,6 +52,11 @@ export function ChartFrame({ title, unit, summary, legend, control, empty, tall,
       <figcaption className={styles.summary}>{summary}</figcaption>
     </figure>
   );
+}
+
+function plotClass(tall = false, flow = false): string | undefined {
+  if (flow) return undefined;
+  return tall ? `${styles.plot} ${styles.plotTall}` : styles.plot;
 }
 
 function swatch({ colour, hatched }: LegendItem): string {

@@ -1,9 +1,17 @@
 import { useEffect, useRef, useState } from 'react';
 import { selectComparison } from '../../state/rows.ts';
+import type { JobKind } from '../../state/run-slice.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { comparisonSummary } from '../charts/summaries.ts';
 import { progressShare } from './StatusBar.tsx';
+
+const STARTED: Readonly<Record<JobKind, string>> = {
+  run: 'Run started.',
+  lens: 'Comparing the variant with the original, layer by layer.',
+  sensitivity: 'Measuring what each layer loses in fewer bits.',
+  search: 'Search for the best recipe started.',
+};
 
 /** Tells assistive technology when a job starts and ends (not every percent of it), and keeps the tab's title. */
 export default function JobAnnouncer() {
@@ -11,19 +19,20 @@ export default function JobAnnouncer() {
   const opening = useStudio((state) => state.opening);
   const modelName = useStudio((state) => state.model?.name ?? null);
   const [message, setMessage] = useState('');
-  const wasRunning = useRef(false);
+  const kind = job?.kind ?? null;
+  const lastKind = useRef<JobKind | null>(null);
   const running = job !== null;
 
   useEffect(() => {
-    if (running) setMessage('Run started.');
-    else if (wasRunning.current) {
-      const state = studio.getState();
+    const state = studio.getState();
+    if (kind !== null) setMessage(STARTED[kind]);
+    else if (lastKind.current === 'run')
       setMessage(
         state.runError ? state.runError.message : `Run finished. ${comparisonSummary(selectComparison(state))}`,
       );
-    }
-    wasRunning.current = running;
-  }, [running]);
+    else if (lastKind.current !== null) setMessage(state.said || 'Cancelled.');
+    lastKind.current = kind;
+  }, [kind]);
 
   useEffect(() => {
     document.title = tabTitle(modelName, (job ?? opening)?.progress ?? null, running || opening !== null);
