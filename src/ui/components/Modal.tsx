@@ -11,14 +11,16 @@ interface ModalProps {
   readonly children: ReactNode;
   /** On a phone: rises from the bottom edge over the full width. */
   readonly sheet?: boolean;
+  /** For charts and tables. */
+  readonly wide?: boolean;
 }
 
-export function Modal({ open, onClose, title, children, sheet = false }: ModalProps) {
+export function Modal({ open, onClose, title, children, sheet = false, wide = false }: ModalProps) {
   return (
     <Dialog.Root open={open} onOpenChange={(next) => (next ? undefined : onClose())}>
       <Dialog.Portal>
         <Dialog.Backdrop className={styles.backdrop} />
-        <Dialog.Popup className={sheet ? `${styles.dialog} ${styles.sheet}` : styles.dialog}>
+        <Dialog.Popup className={[styles.dialog, sheet && styles.sheet, wide && styles.wide].filter(Boolean).join(' ')}>
           <header className={styles.dialogHead}>
             <Dialog.Title className={styles.dialogTitle}>{title}</Dialog.Title>
             <Dialog.Close aria-label="Close" className={buttonClass('quiet', true)}>

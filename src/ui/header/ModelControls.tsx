@@ -1,4 +1,5 @@
-import { Box, Download, FileJson, FileText, FolderOpen, House, Link, Play } from 'lucide-react';
+import { Box, Download, FileJson, FileText, FolderOpen, House, Link, Play, Sparkles } from 'lucide-react';
+import { lazy, Suspense, useState } from 'react';
 import { copyLink, downloadRecipe, downloadReport, downloadVariant } from '../../state/actions/export.ts';
 import { goHome } from '../../state/actions/home.ts';
 import { runNeeded } from '../../state/actions/run.ts';
@@ -27,6 +28,7 @@ export default function ModelControls() {
       </div>
       <div className={styles.actions}>
         <RunButton />
+        <SearchButton />
         <Tip text="Copy a link that reproduces recipes, targets, task, gate and view">
           <Button aria-label="Copy link" icon onClick={() => void copyLink()}>
             <Link size={16} />
@@ -83,6 +85,33 @@ function RunButton() {
         <Play size={15} aria-hidden /> {needed ? 'Run all' : 'Run again'}
       </Button>
     </Tip>
+  );
+}
+
+/** Fetched with the first press: most visits never search. */
+const SearchDialog = lazy(() => import('../search/SearchDialog.tsx'));
+
+function SearchButton() {
+  const open = useStudio((state) => state.panel === 'search');
+  const running = useStudio((state) => state.job?.kind === 'search');
+  const [wanted, setWanted] = useState(false);
+  // Once fetched it stays, so that closing it can be animated and its form keeps what was typed.
+  if (open && !wanted) setWanted(true);
+  return (
+    <>
+      <Tip text="Search the smallest or fastest recipe within the gate (B)">
+        <Button aria-haspopup="dialog" onClick={() => studio.getState().openPanel('search')}>
+          <Sparkles size={15} aria-hidden />
+          <span className={styles.optional}>{running ? 'Searching …' : 'Find the best'}</span>
+          <span className={styles.onlyNarrow}>Find the best</span>
+        </Button>
+      </Tip>
+      {wanted && (
+        <Suspense>
+          <SearchDialog />
+        </Suspense>
+      )}
+    </>
   );
 }
 

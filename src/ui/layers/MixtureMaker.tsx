@@ -94,7 +94,8 @@ export function MixtureMaker({ result }: { readonly result: SensitivityResult })
 
 function mixtureText({ bytes, loss, counts }: MixturePoint): string {
   const parts = counts.map(
-    ({ candidate, layers }) => `${plural(layers, 'layer')}: ${CANDIDATE_TITLES[candidate].toLowerCase()}`,
+    ({ candidate, layers }) =>
+      `${plural(layers, 'layer')}: ${candidate === 'keep' ? 'kept' : CANDIDATE_TITLES[candidate]}`,
   );
   return `${formatBytes(bytes)}, sum of losses ${formatLoss(loss)}; ${parts.join(', ')}`;
 }

@@ -21,6 +21,7 @@ import { MixtureMaker } from './MixtureMaker.tsx';
 import { OriginNote } from './OriginNote.tsx';
 import { SensitivityChart } from './SensitivityChart.tsx';
 import {
+  CANDIDATE_MARKS,
   CANDIDATE_TITLES,
   formatLoss,
   lossUnit,
@@ -97,7 +98,7 @@ function SensitivityFigures({ result, row, stale }: FiguresProps) {
     <div className={stale ? `${styles.panel} ${styles.stale}` : styles.panel}>
       <ChartFrame
         title="Loss when only this layer is stored so"
-        unit={lossUnit(result)}
+        unit={`${lossUnit(result)}; a mark for each form: ${candidates.map((candidate) => `${CANDIDATE_MARKS[candidate]} ${CANDIDATE_TITLES[candidate]}`).join(', ')}`}
         summary={`${sensitivitySummary(result, ranking)}${ranked.length > SHOWN_IN_CHART ? ` The chart shows the first ${SHOWN_IN_CHART} of ${ranked.length} layers.` : ''}`}
         control={
           <label className={styles.inline} htmlFor={id}>
@@ -124,7 +125,7 @@ function SensitivityFigures({ result, row, stale }: FiguresProps) {
       <MixtureMaker result={result} />
       <SortableTable
         key={ranking}
-        caption={`Loss (${lossUnit(result)}) and SQNR of the layer’s own output, by what only this layer is stored in. The last column sets it in ${row.isBaseline ? 'a variant' : `${row.letter} ${row.name}`}.`}
+        caption={`Loss (${lossUnit(result)}) and SQNR of the layer’s own output, by what only this layer is stored in. The second column sets it in ${row.isBaseline ? 'a variant' : `${row.letter} ${row.name}`}.`}
         columns={columns}
         rows={result.layers}
         rowKey={({ name }) => name}
@@ -137,6 +138,11 @@ function SensitivityFigures({ result, row, stale }: FiguresProps) {
 function columnsFor(result: SensitivityResult, row: VariantRow): Column<SensitiveLayer>[] {
   return [
     { key: 'name', title: 'Layer', value: ({ name }) => name, draw: ({ name }) => <span title={name}>{name}</span> },
+    {
+      key: 'set',
+      title: row.isBaseline ? 'Set' : `In ${row.letter}`,
+      draw: ({ name }) => <LayerMenu layer={name} row={row} />,
+    },
     { key: 'op', title: 'Operator', value: ({ opType }) => opType, draw: ({ opType }) => opType },
     {
       key: 'parameters',
@@ -162,11 +168,6 @@ function columnsFor(result: SensitivityResult, row: VariantRow): Column<Sensitiv
         isNumber: true,
       }),
     ),
-    {
-      key: 'set',
-      title: row.isBaseline ? 'Set' : `In ${row.letter}`,
-      draw: ({ name }) => <LayerMenu layer={name} row={row} />,
-    },
   ];
 }
 
@@ -193,11 +194,10 @@ function LayerMenu({ layer, row }: { readonly layer: string; readonly row: Varia
     <ActionMenu
       heading={`${layer} in ${row.letter} ${row.name}`}
       trigger={
-        <Button
-          look="quiet"
-          aria-label={`Bits of ${layer} in ${row.name}: ${now ? CHOICE_TITLES[now] : 'as the recipe says'}`}
-        >
-          <SlidersVertical size={13} aria-hidden /> {now ? (now === 'keep' ? 'kept' : `${now} bits`) : 'as all'}
+        <Button look="quiet">
+          <SlidersVertical size={13} aria-hidden />
+          {now ? (now === 'keep' ? 'kept' : `${now} bits`) : 'as all'}
+          <span className="visually-hidden"> for {layer}</span>
         </Button>
       }
       actions={[

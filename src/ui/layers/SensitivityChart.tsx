@@ -42,7 +42,7 @@ export function SensitivityChart({ layers, candidates, ranking }: SensitivityCha
               <line x1={xOf(tick)} x2={xOf(tick)} y1={TOP} y2={height - BOTTOM} stroke="var(--grid)" />
               {index > 0 && (
                 <text x={xOf(tick)} y={height - 6} textAnchor="middle" className={styles.axis}>
-                  {formatLoss(tick)}
+                  {tick.toExponential(0).replace('-', '\u2212')}
                 </text>
               )}
             </g>

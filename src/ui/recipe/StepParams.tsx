@@ -58,7 +58,7 @@ function isNarrow(field: FormField): boolean {
   if (field.kind === 'number') return field.title.length + (field.unit?.length ?? 0) <= 18;
   if (field.kind === 'boolean') return field.title.length <= 14;
   if (field.kind !== 'enum' || field.title.length > 18) return false;
-  return field.options.every((option) => (field.optionTitles[String(option)] ?? String(option)).length <= 11);
+  return field.options.every((option) => (field.optionTitles[String(option)] ?? String(option)).length <= 8);
 }
 
 interface ParamFieldProps {
