@@ -21,12 +21,12 @@ export function Modal({ open, onClose, title, children, sheet = false, wide = fa
       <Dialog.Portal>
         <Dialog.Backdrop className={styles.backdrop} />
         <Dialog.Popup className={[styles.dialog, sheet && styles.sheet, wide && styles.wide].filter(Boolean).join(' ')}>
-          <header className={styles.dialogHead}>
+          <div className={styles.dialogHead}>
             <Dialog.Title className={styles.dialogTitle}>{title}</Dialog.Title>
             <Dialog.Close aria-label="Close" className={buttonClass('quiet', true)}>
               <X size={18} />
             </Dialog.Close>
-          </header>
+          </div>
           <div className={styles.dialogBody}>{children}</div>
         </Dialog.Popup>
       </Dialog.Portal>
