@@ -114,3 +114,8 @@ function tensorOf(entry: string): string {
 export function shortNumber(value: number): string {
   return String(Number(value.toPrecision(6)));
 }
+
+/** The same for reading, with a real minus. */
+export function readNumber(value: number): string {
+  return shortNumber(value).replaceAll('-', '\u2212');
+}

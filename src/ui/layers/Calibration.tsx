@@ -9,8 +9,8 @@ import {
   clippedShare,
   givenRange,
   type Range,
+  readNumber,
   setGivenRange,
-  shortNumber,
   takesRanges,
 } from '../../state/calibration.ts';
 import type { VariantRow } from '../../state/rows.ts';
@@ -150,7 +150,7 @@ export function calibrationSummary(rows: readonly RangeRow[], { samples }: Calib
   return `${plural(rows.length, 'activation')} calibrated${count}. ${clips}${byHand}`;
 }
 
-const ends = ({ min, max }: Range) => `${shortNumber(min)} to ${shortNumber(max)}`;
+const ends = ({ min, max }: Range) => `${readNumber(min)} to ${readNumber(max)}`;
 
 function columnsFor(onSelect: (tensor: string) => void): Column<RangeRow>[] {
   return [

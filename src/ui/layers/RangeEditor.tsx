@@ -1,6 +1,6 @@
 import { RotateCcw } from 'lucide-react';
 import { type KeyboardEvent, type PointerEvent, useId, useState } from 'react';
-import { clippedShare, type Range, shortNumber } from '../../state/calibration.ts';
+import { clippedShare, type Range, readNumber, shortNumber } from '../../state/calibration.ts';
 import { ChartFrame } from '../charts/ChartFrame.tsx';
 import { niceTicks } from '../charts/chart-data.ts';
 import { HatchPattern } from '../charts/chart-parts.tsx';
@@ -87,9 +87,9 @@ function summary({ tensor, given }: RangeRow, range: Range): string {
   const { observed, chosen, method, zeros } = tensor;
   const by = given ? 'by hand' : method === 'given' ? 'by hand when it was built' : `by ${method}`;
   const share = clippedShare(tensor, range);
-  const before = given ? ` The build had ${shortNumber(chosen.min)} to ${shortNumber(chosen.max)}.` : '';
+  const before = given ? ` The build had ${readNumber(chosen.min)} to ${readNumber(chosen.max)}.` : '';
   const exact = zeros > 0 ? ` ${formatCount(zeros)} values were exactly zero and are not drawn.` : '';
-  return `Seen ${shortNumber(observed.min)} to ${shortNumber(observed.max)}; ${shortNumber(range.min)} to ${shortNumber(range.max)} get codes, ${by}; ${share === 0 ? 'nothing seen is clipped' : `${formatPercent(share, 3)} of the values are clipped`}.${before}${exact}`;
+  return `Seen ${readNumber(observed.min)} to ${readNumber(observed.max)}; ${readNumber(range.min)} to ${readNumber(range.max)} get codes, ${by}; ${share === 0 ? 'nothing seen is clipped' : `${formatPercent(share, 3)} of the values are clipped`}.${before}${exact}`;
 }
 
 interface ClipChartProps {
@@ -191,7 +191,7 @@ function ClipChart({ row, range, disabled, onDrag, onDrop, onStep }: ClipChartPr
           <line x1={SIDE} x2={width - SIDE} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM} stroke="var(--line-strong)" />
           {niceTicks([low, high], Math.max(2, Math.floor(width / 110))).map((tick) => (
             <text key={tick} x={xOf(tick)} y={HEIGHT - 7} textAnchor="middle" className={styles.axis}>
-              {shortNumber(tick)}
+              {readNumber(tick)}
             </text>
           ))}
           {handle('min')}
@@ -246,7 +246,7 @@ function EndField({ label, value, above, below, disabled, onChange }: EndFieldPr
       />
       {invalid && (
         <span id={`${id}-error`} role="alert" className={controls.hint}>
-          {above === undefined ? `A number below ${shortNumber(below!)}` : `A number above ${shortNumber(above)}`}
+          {above === undefined ? `A number below ${readNumber(below!)}` : `A number above ${readNumber(above)}`}
         </span>
       )}
     </div>

@@ -260,6 +260,16 @@ function columnsFor(definition: SearchEntryMetric, full: boolean): Column<Search
   return [
     { key: 'name', title: 'Recipe', value: ({ name }) => name, draw: ({ name }) => <span title={name}>{name}</span> },
     {
+      key: 'add',
+      title: 'Add',
+      draw: (row) =>
+        row.index === 0 ? null : (
+          <Button look="quiet" disabled={full} onClick={() => void addVariant(row.recipe)}>
+            <Plus size={13} aria-hidden /> Add<span className="visually-hidden"> {row.name} as variant</span>
+          </Button>
+        ),
+    },
+    {
       key: 'status',
       title: 'Verdict',
       value: ({ point }) => point.status,
@@ -299,16 +309,6 @@ function columnsFor(definition: SearchEntryMetric, full: boolean): Column<Search
       isNumber: true,
     },
     { key: 'index', title: 'Order', value: ({ index }) => index, draw: ({ index }) => index, isNumber: true },
-    {
-      key: 'add',
-      title: 'Add',
-      draw: (row) =>
-        row.index === 0 ? null : (
-          <Button look="quiet" disabled={full} onClick={() => void addVariant(row.recipe)}>
-            <Plus size={13} aria-hidden /> Add<span className="visually-hidden"> {row.name} as variant</span>
-          </Button>
-        ),
-    },
     { key: 'reason', title: 'Why', draw: ({ point }) => <span className={styles.reason}>{point.reason}</span> },
   ];
 }
