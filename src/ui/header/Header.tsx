@@ -16,7 +16,7 @@ export function Header() {
   return (
     <header className={styles.header}>
       <h1 className={styles.brand}>
-        <Logo /> Whittle
+        <Logo /> <span className={styles.brandName}>Whittle</span>
       </h1>
       {hasModel && (
         <Suspense>

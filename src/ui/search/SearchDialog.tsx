@@ -57,7 +57,7 @@ function SearchForm({ search }: { readonly search: SearchEntry | null }) {
   const busy = useStudio((state) => state.job !== null || state.opening !== null);
   const [objective, setObjective] = useState<Objective>(search?.setup.objective ?? 'size');
   const [budget, setBudget] = useState(search?.setup.budget ?? DEFAULT_BUDGET);
-  const [own, setOwn] = useState<Gate | null>(null);
+  const [own, setOwn] = useState<Gate | null>(search?.setup.gate ?? null);
   if (!studyGate || !target) return null;
   const gate = own ?? studyGate;
   const unfinished = search !== null && search.result === null;
