@@ -119,6 +119,11 @@ describe('layers', () => {
       expect(csv.trim().split('\r\n')).toHaveLength(rows.length + 1);
       await page.getByRole('complementary').getByLabel('Bits per weight').selectOption('8');
       await page.getByText('The recipe or the task has changed since').waitFor();
+      // The session is written down a moment after each change.
+      await page.waitForTimeout(800);
+      await page.reload();
+      await page.getByRole('button', { name: 'Look again' }).waitFor();
+      expect(await cells(page, 'Error by layer')).toHaveLength(rows.length);
     });
   });
 

@@ -18,7 +18,7 @@ import { arraySignature } from '../card-facts.ts';
 import type { MeasuredVariant } from '../measured.ts';
 import type { LoadedModel } from '../model-slice.ts';
 import { notify } from '../notices.ts';
-import { studio } from '../store.ts';
+import { type StudioState, studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
 import { openStudy } from './open.ts';
 import { reportProblem } from './variants.ts';
@@ -36,6 +36,9 @@ interface SessionRecord {
   readonly report: Report | null;
   readonly measured: Readonly<Record<string, MeasuredVariant>>;
   readonly lastMeasuredKey: Readonly<Record<string, string>>;
+  /** Absent in records of earlier versions. */
+  readonly lenses?: StudioState['lenses'];
+  readonly sensitivity?: StudioState['sensitivity'];
 }
 
 /** Copies the model where a reload finds it. The work goes on meanwhile; a failure is told at once. */
@@ -88,9 +91,9 @@ async function restoreSession(): Promise<void> {
     if (!files) return;
     const { card } = await openModel(files, job);
     if (study.value.task.kind === 'files') await restoreUserArrays(arraySignature(card));
-    const { measured, lastMeasuredKey, report, selectedId, ids } = record;
+    const { measured, lastMeasuredKey, report, selectedId, ids, lenses = {}, sensitivity = null } = record;
     studio.getState().setStudy(study.value, ids);
-    studio.setState({ model: { ...model, card }, report, measured, lastMeasuredKey });
+    studio.setState({ model: { ...model, card }, report, measured, lastMeasuredKey, lenses, sensitivity });
     if (selectedId) studio.getState().selectVariant(selectedId);
   } catch (error) {
     reportProblem(error);
@@ -104,7 +107,7 @@ export function keepSession(): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const save = () => {
     timer = undefined;
-    const { model, history, selectedId, report, measured, lastMeasuredKey } = studio.getState();
+    const { model, history, selectedId, report, measured, lastMeasuredKey, lenses, sensitivity } = studio.getState();
     if (!model || !history) return;
     const { study, ids } = history.present;
     const record: SessionRecord = {
@@ -116,6 +119,8 @@ export function keepSession(): () => void {
       report,
       measured,
       lastMeasuredKey,
+      lenses,
+      sensitivity,
     };
     void saveRecord(SESSION_RECORD, record);
   };
@@ -128,6 +133,8 @@ export function keepSession(): () => void {
     const changed =
       state.history !== before.history ||
       state.measured !== before.measured ||
+      state.lenses !== before.lenses ||
+      state.sensitivity !== before.sensitivity ||
       state.selectedId !== before.selectedId ||
       state.model !== before.model;
     if (changed && timer === undefined) timer = setTimeout(save, SAVE_DELAY_MS);

@@ -1,8 +1,13 @@
+import { Copy } from 'lucide-react';
 import { useMemo } from 'react';
 import { formFields } from '../../core/recipe/form.ts';
 import { type Recipe, type RuntimeSettings, runtimeSettingsSchema } from '../../core/recipe/schema.ts';
+import { runNeeded } from '../../state/actions/run.ts';
+import { addVariant } from '../../state/actions/variants.ts';
 import { setRuntime } from '../../state/recipe-edit.ts';
 import type { VariantRow } from '../../state/rows.ts';
+import { useStudio } from '../../state/use-studio.ts';
+import { Button } from '../components/Button.tsx';
 import { Note } from '../components/Note.tsx';
 import { formatBytes, formatMs, plural } from '../format.ts';
 import { Field } from './Field.tsx';
@@ -77,6 +82,13 @@ interface PackedWeightsProps {
 /** What the setting costs in memory, and on which targets the weights as they are stored were measured to cost time. */
 function PackedWeights({ recipe, row, packed }: PackedWeightsProps) {
   const isExpanded = recipe.runtime.weightsAtLoad === 'dequantize';
+  const busy = useStudio((state) => state.job !== null || state.opening !== null);
+  // Which of the two suits a target is a matter of measuring: the other one stands beside it, in the same run.
+  const measureBoth = () => {
+    const other = setRuntime(recipe, 'weightsAtLoad', isExpanded ? 'as-stored' : 'dequantize');
+    const name = `${recipe.name}, ${isExpanded ? 'as stored' : 'expanded at load'}`.slice(0, 120);
+    if (addVariant({ ...other, name }) !== null) void runNeeded();
+  };
   const slower = row.cells.filter(
     ({ latency, measurement }) => !isExpanded && measurement?.latency && latency?.difference === 'slower',
   );
@@ -86,6 +98,11 @@ function PackedWeights({ recipe, row, packed }: PackedWeightsProps) {
         <strong>Packed weights:</strong> {formatBytes(packed.storedBytes)} in memory as stored,{' '}
         {formatBytes(packed.expandedBytes)} expanded (predicted). The file is the same.
       </p>
+      <div>
+        <Button disabled={busy} onClick={measureBoth}>
+          <Copy size={14} aria-hidden /> Measure it {isExpanded ? 'as stored' : 'expanded'} too
+        </Button>
+      </div>
       {slower.length > 0 && (
         <Note
           level="info"

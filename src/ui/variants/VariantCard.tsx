@@ -1,4 +1,4 @@
-import { ArrowLeft, ArrowRight, Copy, Download, Ellipsis, FileJson, Pencil, Trash2 } from 'lucide-react';
+import { ArrowLeft, ArrowRight, Copy, Crosshair, Download, Ellipsis, FileJson, Pencil, Trash2 } from 'lucide-react';
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import type { MetricDefinition } from '../../core/eval/types.ts';
@@ -82,6 +82,13 @@ export function VariantCard({ row, baseline, metric, count, selected, full }: Va
   );
 }
 
+function showLayers(id: string): void {
+  const { selectVariant, setView, setLayersTab } = studio.getState();
+  selectVariant(id);
+  setLayersTab('error');
+  setView('layers');
+}
+
 function cardActions(row: VariantRow, count: number, full: boolean, rename: () => void): Action[] {
   const { moveVariant } = studio.getState();
   const fixed = row.isBaseline;
@@ -109,11 +116,18 @@ function cardActions(row: VariantRow, count: number, full: boolean, rename: () =
       run: () => moveVariant(row.id, row.index + 1),
     },
     {
+      key: 'layers',
+      label: 'Error by layer',
+      icon: <Crosshair size={15} />,
+      separated: true,
+      disabled: fixed,
+      run: () => showLayers(row.id),
+    },
+    {
       key: 'model',
       label: 'Download model',
       ...(row.facts ? { hint: formatBytes(row.facts.fileBytes) } : {}),
       icon: <Download size={15} />,
-      separated: true,
       run: () => void downloadVariant(row.id),
     },
     {
