@@ -166,7 +166,7 @@ describe('layers', () => {
   test('a calibrated range is moved by keys, written into the recipe, undone, and taken by the next build', async () => {
     await onModel(async ({ page }) => {
       await page.getByRole('button', { name: /Variant$/ }).click();
-      await page.getByRole('menuitem', { name: /^INT8 static/ }).click();
+      await page.getByRole('menuitem', { name: /^INT8 static, calibrated/ }).click();
       await page.keyboard.press('4');
       await page.getByRole('button', { name: 'Calibration', exact: true }).click();
       await page.getByText('Run it once to see their ranges').waitFor();
