@@ -194,9 +194,9 @@ class Smoother {
     const activations = sample.percentileMagnitudes(this.settings.percentile);
     const weights = new Float64Array(group.channels);
     for (const { site, weight, groups } of group.chosen) {
-      const own = site
-        ? await inputMagnitudes(site)
-        : convInputMagnitudes(await readNumbers(weight.tensor), weight.tensor.dims, groups);
+      const values = await readNumbers(weight.tensor);
+      refuseNotFinite(values, weight.valueName);
+      const own = site ? await inputMagnitudes(site) : convInputMagnitudes(values, weight.tensor.dims, groups);
       for (let k = 0; k < weights.length; k += 1) weights[k] = Math.max(weights[k]!, own[k]!);
     }
     if (!this.#searches(group)) {
@@ -226,6 +226,13 @@ class Smoother {
     const gain = losses[0]! > 0 ? 1 - losses[best]! / losses[0]! : 0;
     return { ...plan, divisors: candidates[best]!, alpha: best === 0 ? undefined : GRID[best - 1], gain };
   }
+}
+
+/** No factor could be judged by such a weight. */
+function refuseNotFinite(values: ArrayLike<number>, tensor: string): void {
+  let poison = 0; // x * 0 is NaN exactly for NaN and the infinities.
+  for (let at = 0; at < values.length; at += 1) poison += values[at]! * 0;
+  if (poison !== 0) throw new StudioError('pass/bad-weight', { tensor, reason: 'has NaN or infinite elements' });
 }
 
 function check(model: Model, settings: Params): Advisory[] {

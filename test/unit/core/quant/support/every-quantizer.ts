@@ -23,6 +23,8 @@ const variants: Readonly<Record<string, readonly Readonly<Record<string, unknown
   'quantize-embeddings': [{}, { form: 'qdq', bits: 8 }],
   'weight-int8': [{}, { expand: 'run', granularity: 'block' }, { granularity: 'tensor', symmetric: false }],
   'dynamic-int8': [{}, { granularity: 'channel' }],
+  // Without a Mul node there is nothing it could fold factors into in most of these models, so no input is run.
+  smoothquant: [{ insertMul: true, layers: true }],
 };
 
 export interface Quantizer {
