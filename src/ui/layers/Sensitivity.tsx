@@ -98,7 +98,7 @@ function SensitivityFigures({ result, row, stale }: FiguresProps) {
     <div className={stale ? `${styles.panel} ${styles.stale}` : styles.panel}>
       <ChartFrame
         title="Loss when only this layer is stored so"
-        unit={`${lossUnit(result)}; a mark for each form: ${candidates.map((candidate) => `${CANDIDATE_MARKS[candidate]} ${CANDIDATE_TITLES[candidate]}`).join(', ')}`}
+        unit={lossUnit(result)}
         summary={`${sensitivitySummary(result, ranking)}${ranked.length > SHOWN_IN_CHART ? ` The chart shows the first ${SHOWN_IN_CHART} of ${ranked.length} layers.` : ''}`}
         control={
           <label className={styles.inline} htmlFor={id}>
@@ -120,6 +120,7 @@ function SensitivityFigures({ result, row, stale }: FiguresProps) {
         flow
       >
         <SensitivityChart layers={ranked.slice(0, SHOWN_IN_CHART)} candidates={candidates} ranking={ranking} />
+        <p className={controls.hint}>{marksText(candidates)}</p>
       </ChartFrame>
       <OriginNote origin={result.origin} samples={result.samples} />
       <MixtureMaker result={result} />
@@ -133,6 +134,15 @@ function SensitivityFigures({ result, row, stale }: FiguresProps) {
       />
     </div>
   );
+}
+
+/** "A number in a mark is its bits; W8: INT8 weights." */
+function marksText(candidates: readonly CandidateId[]): string {
+  const named = candidates.filter((candidate) => CANDIDATE_MARKS[candidate] !== candidate);
+  return [
+    'A number in a mark is its bits',
+    ...named.map((candidate) => `${CANDIDATE_MARKS[candidate]}: ${CANDIDATE_TITLES[candidate]}`),
+  ].join('; ');
 }
 
 function columnsFor(result: SensitivityResult, row: VariantRow): Column<SensitiveLayer>[] {
