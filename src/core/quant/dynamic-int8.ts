@@ -36,7 +36,7 @@ const params = z.object({
   weightType: z.enum(['auto', 'int8', 'uint8']).default('auto').meta({
     title: 'Weight type',
     description:
-      'Automatic: uint8 for convolutions (older runtimes have no other kernel), int8 for the rest. On x86 CPUs without VNNI, int8 weights can saturate: use uint8 or the reduced range there.',
+      'Automatic: uint8, which computes the same everywhere. int8 saturates on x86 CPUs without VNNI and is not faster. LSTM has int8 only; automatic then takes 7 bits of it.',
   }),
   symmetric: z.boolean().default(true).meta({
     title: 'Symmetric weights',

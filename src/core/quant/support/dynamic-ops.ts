@@ -64,7 +64,7 @@ export class DynamicQuantizer {
   /** Asymmetric only where the kernel allows. */
   #scheme(opType: 'linear' | 'Conv', asymmetricAllowed: boolean): ByteScheme {
     const { weightType, symmetric, reduceRange } = this.settings;
-    const type = weightType === 'auto' ? (opType === 'Conv' ? 'uint8' : 'int8') : weightType;
+    const type = weightType === 'auto' ? 'uint8' : weightType;
     return { type, symmetric: symmetric || !asymmetricAllowed, reduceRange };
   }
 
@@ -239,9 +239,11 @@ export class DynamicQuantizer {
     const { dims } = source.tensor;
     const perChannel = this.settings.granularity === 'channel';
     const parameterDims = perChannel ? dims.slice(0, 2) : dims.slice(0, 1);
+    // int8 is all that the kernel takes; in 7 bits it cannot saturate.
+    const reduceRange = this.settings.reduceRange || this.settings.weightType === 'auto';
     return {
       source,
-      scheme: { type: 'int8', symmetric: true, reduceRange: this.settings.reduceRange },
+      scheme: { type: 'int8', symmetric: true, reduceRange },
       view: perAxisView(dims, 0, perChannel ? 2 : 1),
       transpose: true,
       scaleDims: parameterDims,
