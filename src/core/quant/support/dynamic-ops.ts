@@ -62,7 +62,7 @@ export class DynamicQuantizer {
   }
 
   /** Asymmetric only where the kernel allows. */
-  #scheme(opType: 'linear' | 'Conv', asymmetricAllowed: boolean): ByteScheme {
+  #scheme(asymmetricAllowed: boolean): ByteScheme {
     const { weightType, symmetric, reduceRange } = this.settings;
     const type = weightType === 'auto' ? 'uint8' : weightType;
     return { type, symmetric: symmetric || !asymmetricAllowed, reduceRange };
@@ -100,7 +100,7 @@ export class DynamicQuantizer {
     const dims = perChannel ? [site.N] : [];
     return {
       source: site.weight,
-      scheme: this.#scheme('linear', true),
+      scheme: this.#scheme(true),
       view: perChannel ? perAxisView(tensor.dims, axis) : perTensorView(tensor.dims),
       transpose,
       scaleDims: dims,
@@ -142,7 +142,7 @@ export class DynamicQuantizer {
     const channelDims = [channels, ...tensor.dims.slice(2).map(() => 1)];
     const weight = await this.#store({
       source,
-      scheme: this.#scheme('Conv', !perChannel),
+      scheme: this.#scheme(!perChannel),
       view: perChannel ? perAxisView(tensor.dims, 0) : perTensorView(tensor.dims),
       transpose: false,
       scaleDims: perChannel ? channelDims : [],
