@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import { StudioError } from '../base/errors/index.ts';
 import type { Model, Node } from '../ir/types.ts';
-import { raiseOpset } from '../passes/support/raise-opset.ts';
 import {
   type Advisory,
   defineStep,
@@ -16,9 +14,9 @@ import {
   readExpanded,
   toBfloat16,
 } from './support/bfloat-weights.ts';
+import { needOpset } from './support/need-opset.ts';
 import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
-import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { nothingToDo, someOf, unmatchedPatternAdvice } from './support/report.ts';
+import { adviceBefore, nothingToDo, someOf } from './support/report.ts';
 import { closeScopes, openScopes, type Scope } from './support/scopes.ts';
 
 const TITLE = 'BF16 weights';
@@ -57,10 +55,7 @@ const nothing = ({ minElements }: Params) =>
   nothingToDo(TITLE, `selected float32 weight of at least ${minElements} elements`);
 
 function check(model: Model, settings: Params): Advisory[] {
-  const advice = [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-  ];
+  const advice = adviceBefore(model, settings);
   if (selectWeights(openScopes(model), settings).chosen.length === 0) advice.push(nothing(settings));
   return advice;
 }
@@ -123,11 +118,7 @@ export const step = defineStep({
       ctx.advise(nothing(settings));
       return;
     }
-    const obstacle = await raiseOpset(ctx, NEEDED_OPSET);
-    if (obstacle !== undefined) {
-      const reason = `Cast from bfloat16 needs opset ${NEEDED_OPSET}, and the model cannot be raised: ${obstacle}`;
-      throw new StudioError('pass/refused', { step: TITLE, reason });
-    }
+    await needOpset(ctx, TITLE, NEEDED_OPSET, 'Cast from bfloat16');
     const scopes = openScopes(ctx.model);
     const { chosen } = selectWeights(scopes, settings);
     const counted: { name: string; counts: BfloatCounts }[] = [];

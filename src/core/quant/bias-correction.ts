@@ -8,7 +8,7 @@ import { forEachNode } from '../ir/walk.ts';
 import { type Advisory, defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { addToBias } from './support/bias/add-to-bias.ts';
 import { type MatchedLayer, matchLayers } from './support/bias/match-layers.ts';
-import { adviseCalibrated } from './support/calibration-advice.ts';
+import { adviseCalibrated, calibrationOf, samplesParam } from './support/calibration.ts';
 import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
 import { unmatchedPatternAdvice } from './support/report.ts';
 import { closeScopes, openScopes } from './support/scopes.ts';
@@ -16,11 +16,7 @@ import { closeScopes, openScopes } from './support/scopes.ts';
 const TITLE = 'Bias correction';
 
 const params = z.object({
-  samples: z.number().int().min(1).max(10_000).default(256).meta({
-    title: 'Calibration samples',
-    description: 'At most so many inputs are run, the first ones.',
-    unit: 'samples',
-  }),
+  samples: samplesParam(256),
   insertAdd: z.boolean().default(true).meta({
     title: 'Insert Add nodes',
     description: 'Where a layer has no bias that could take the correction, put an Add node after it.',
@@ -36,9 +32,7 @@ async function originalMeans(
   layers: readonly MatchedLayer[],
   samples: number,
 ): Promise<Map<string, Float64Array>> {
-  const { executor, calibration: source } = ctx;
-  if (!source) throw new StudioError('calib/no-data', { step: TITLE });
-  if (!executor) throw new StudioError('pass/refused', { step: TITLE, reason: 'this host cannot run models' });
+  const { source, executor } = calibrationOf(ctx, TITLE);
   const means = new Map<string, MeanObserver>();
   for (const layer of layers) means.set(layer.original, new MeanObserver(layer, layer.original));
   const outcome = await walkLayers({

@@ -5,8 +5,7 @@ import type { Model, Node } from '../ir/types.ts';
 import { isDefaultDomain } from '../ir/walk.ts';
 import { type Advisory, defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
-import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { nothingToDo, someOf, unmatchedPatternAdvice } from './support/report.ts';
+import { adviceBefore, nothingToDo, someOf } from './support/report.ts';
 import { equalizeRanges, type LayerRanges, type RangePair } from './support/scale/equalize-ranges.ts';
 import { layerRanges } from './support/scale/layer-ranges.ts';
 import { type Placement, ScaleFolder } from './support/scale/scale-folder.ts';
@@ -139,10 +138,7 @@ function adviseOverflow(ctx: StepContext, labels: readonly string[]): void {
 }
 
 function check(model: Model, settings: Params): Advisory[] {
-  return [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-  ];
+  return adviceBefore(model, settings);
 }
 
 export const step = defineStep({

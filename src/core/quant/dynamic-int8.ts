@@ -1,22 +1,14 @@
 import { z } from 'zod';
-import { StudioError } from '../base/errors/index.ts';
 import type { Model } from '../ir/types.ts';
 import { isDefaultDomain } from '../ir/walk.ts';
-import { raiseOpset } from '../passes/support/raise-opset.ts';
-import {
-  type Advisory,
-  defineStep,
-  type ExecutionProvider,
-  type ProviderSupport,
-  type StepContext,
-} from '../step/define.ts';
+import { type Advisory, defineStep, type ExecutionProvider, type ProviderSupport } from '../step/define.ts';
 import { DynamicQuantizer } from './support/dynamic-ops.ts';
+import { needOpset } from './support/need-opset.ts';
 import { nodePatternParams, nodeSelector } from './support/patterns.ts';
-import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { adviseSkipped, nothingToDo, percent, unmatchedPatternAdvice } from './support/report.ts';
-import { closeScopes, nodesOf, openScopes, opsetOf } from './support/scopes.ts';
+import { adviceBefore, adviseSkipped, nothingToDo, percent } from './support/report.ts';
+import { nodesOf, openScopes, opsetOf } from './support/scopes.ts';
 import { findWeightUses, type WeightUse } from './support/weight-uses.ts';
-import { dropIfUnused, weightBytes } from './support/weights.ts';
+import { dropReplaced, weightBytes } from './support/weights.ts';
 
 const TITLE = 'INT8, activations quantized while running';
 
@@ -81,18 +73,8 @@ function selectUses(model: Model, settings: DynamicInt8Params): WeightUse[] {
   return findWeightUses(openScopes(model)).filter(({ node }) => isChosenType(node.opType, settings) && selects(node));
 }
 
-async function needOpset(ctx: StepContext): Promise<void> {
-  const obstacle = await raiseOpset(ctx, NEEDED_OPSET);
-  if (obstacle === undefined) return;
-  const reason = `DynamicQuantizeLinear needs opset ${NEEDED_OPSET}, and the model cannot be raised: ${obstacle}`;
-  throw new StudioError('pass/refused', { step: TITLE, reason });
-}
-
 function check(model: Model, settings: DynamicInt8Params): Advisory[] {
-  const advice = [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-  ];
+  const advice = adviceBefore(model, settings);
   const uses = selectUses(model, settings);
   if (uses.length === 0) advice.push(nothingToDo(TITLE, 'selected MatMul, Gemm, Conv or LSTM with a constant weight'));
   const opset = opsetOf(model);
@@ -174,7 +156,8 @@ export const step = defineStep({
   runsOn,
   check,
   run: async (ctx, settings) => {
-    if (selectUses(ctx.model, settings).some(({ source }) => source.tensor.dtype === 'float32')) await needOpset(ctx);
+    if (selectUses(ctx.model, settings).some(({ source }) => source.tensor.dtype === 'float32'))
+      await needOpset(ctx, TITLE, NEEDED_OPSET, 'DynamicQuantizeLinear');
     const scopes = openScopes(ctx.model);
     const shapes = await ctx.shapes();
     const selects = nodeSelector(settings);
@@ -193,8 +176,6 @@ export const step = defineStep({
       ctx.advise(nothingToDo(TITLE, 'selected MatMul, Gemm, Conv or LSTM with a constant weight'));
       return;
     }
-    closeScopes(scopes);
-    for (const { scope, value } of quantizer.replacedWeights) dropIfUnused(scope, value);
-    closeScopes(scopes);
+    dropReplaced(scopes, quantizer.replacedWeights);
   },
 });

@@ -8,6 +8,7 @@ import {
   type ProviderSupport,
   type StepContext,
 } from '../step/define.ts';
+import { samplesParam } from './support/calibration.ts';
 import { reasonsByLimits } from './support/half-limits.ts';
 import { type HalfPlan, planHalf } from './support/half-plan.ts';
 import { HalfRewriter } from './support/half-rewrite.ts';
@@ -64,11 +65,7 @@ const params = z.object({
       'Products, convolutions and reductions over more terms stay in float32; 0 sets no limit. For runtimes that add in float16.',
     unit: 'terms',
   }),
-  samples: z.number().int().min(1).max(10_000).default(64).meta({
-    title: 'Calibration samples',
-    description: 'With exclusions by calibration: at most so many inputs are run, the first ones.',
-    unit: 'samples',
-  }),
+  samples: samplesParam(64, 'With exclusions by calibration'),
 });
 
 type Params = z.output<typeof params>;

@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { StudioError } from '../base/errors/index.ts';
 import { calibrate } from '../calib/calibrate.ts';
 import type { Model, Node } from '../ir/types.ts';
-import { raiseOpset } from '../passes/support/raise-opset.ts';
 import type { ShapeTable } from '../shape/types.ts';
 import {
   type Advisory,
@@ -11,14 +9,14 @@ import {
   type ProviderSupport,
   type StepContext,
 } from '../step/define.ts';
-import { adviseCalibrated } from './support/calibration-advice.ts';
+import { adviseCalibrated, calibrationOf, percentileParam, samplesParam } from './support/calibration.ts';
 import { Float8Rewriter } from './support/float8-rewrite.ts';
+import { needOpset } from './support/need-opset.ts';
 import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
-import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { adviseSkipped, nothingToDo, unmatchedPatternAdvice } from './support/report.ts';
-import { closeScopes, openScopes, type Scope } from './support/scopes.ts';
+import { adviceBefore, adviseSkipped, nothingToDo } from './support/report.ts';
+import { openScopes, type Scope } from './support/scopes.ts';
 import { findWeightUses, type WeightUse } from './support/weight-uses.ts';
-import { dropIfUnused } from './support/weights.ts';
+import { dropReplaced } from './support/weights.ts';
 
 const TITLE = 'FP8, simulated';
 /** The first in which QuantizeLinear and DequantizeLinear take 8-bit floats. */
@@ -71,16 +69,8 @@ const params = z.object({
         percentile: 'percentile',
       },
     }),
-  percentile: z.number().min(90).max(100).default(99.999).meta({
-    title: 'Percentile',
-    description: 'For "percentile": how many percent of the values stay within the range.',
-    unit: '%',
-  }),
-  samples: z.number().int().min(1).max(10_000).default(200).meta({
-    title: 'Calibration samples',
-    description: 'At most so many inputs are run, the first ones.',
-    unit: 'samples',
-  }),
+  percentile: percentileParam(),
+  samples: samplesParam(200),
   ...nodePatternParams,
 });
 
@@ -118,18 +108,14 @@ function whyNot(use: WeightUse, settings: Params, shapes: ShapeTable | undefined
 const dataIndexOf = ({ inputIndex }: WeightUse) => (inputIndex === 0 ? 1 : 0);
 
 function check(model: Model, settings: Params): Advisory[] {
-  const advice = [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-  ];
+  const advice = adviceBefore(model, settings);
   if (selectUses(openScopes(model), settings).uses.length === 0) advice.push(nothing());
   return advice;
 }
 
 async function measure(ctx: StepContext, uses: readonly WeightUse[], settings: Params): Promise<Map<string, number>> {
-  const { executor, calibration: source, model } = ctx;
-  if (!source) throw new StudioError('calib/no-data', { step: TITLE });
-  if (!executor) throw new StudioError('pass/refused', { step: TITLE, reason: 'this host cannot run models' });
+  const { source, executor } = calibrationOf(ctx, TITLE);
+  const { model } = ctx;
   const tensors = [...new Set(uses.map((use) => use.node.inputs[dataIndexOf(use)]!))];
   const { bounds, samples } = await calibrate({
     model,
@@ -176,11 +162,7 @@ function runsOn({ form }: Params): Record<ExecutionProvider, ProviderSupport> {
 }
 
 async function raise(ctx: StepContext): Promise<void> {
-  const obstacle = await raiseOpset(ctx, NEEDED_OPSET);
-  if (obstacle !== undefined) {
-    const reason = `FP8 needs opset ${NEEDED_OPSET}, and the model cannot be raised: ${obstacle}`;
-    throw new StudioError('pass/refused', { step: TITLE, reason });
-  }
+  await needOpset(ctx, TITLE, NEEDED_OPSET, 'FP8');
   ctx.model.irVersion = Math.max(ctx.model.irVersion, NEEDED_IR);
 }
 
@@ -218,9 +200,7 @@ export const step = defineStep({
       if (largest) rewriter.rewriteActivation(scope, node, dataIndex, largest.get(node.inputs[dataIndex]!)!);
       ctx.ledger.record(`quantized ${node.opType} to FP8`, [nodeLabel(node)], [nodeLabel(node)]);
     }
-    closeScopes(scopes);
-    for (const { scope, value } of replaced) dropIfUnused(scope, value);
-    closeScopes(scopes);
+    dropReplaced(scopes, replaced);
     adviseSimulated(ctx, settings);
   },
 });

@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { StudioError } from '../base/errors/index.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Model } from '../ir/types.ts';
-import { raiseOpset } from '../passes/support/raise-opset.ts';
 import type { ShapeTable } from '../shape/types.ts';
 import {
   type Advisory,
@@ -12,14 +10,16 @@ import {
   runsEverywhere,
   type StepContext,
 } from '../step/define.ts';
-import { findLinearSites, type LinearSite, type SkippedSite } from './support/linear-sites.ts';
+import { samplesParam } from './support/calibration.ts';
+import { linearSelectionParams, selectLinearSites } from './support/linear-selection.ts';
+import type { LinearSite, SkippedSite } from './support/linear-sites.ts';
+import { needOpset } from './support/need-opset.ts';
 import { featureMagnitudes, outliersAbove } from './support/outlier-features.ts';
 import { type OutlierWeight, replaceByOutlierSplit, storeOutlierWeight } from './support/outlier-layer.ts';
-import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
-import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { adviseSkipped, nothingToDo, percent, unmatchedPatternAdvice } from './support/report.ts';
-import { closeScopes, openScopes, opsetOf, type Scope } from './support/scopes.ts';
-import { dropIfUnused, weightKey } from './support/weights.ts';
+import { nodeLabel } from './support/patterns.ts';
+import { adviceBefore, adviseSkipped, nothingToDo, percent } from './support/report.ts';
+import { openScopes, opsetOf, type Scope } from './support/scopes.ts';
+import { dropReplaced, weightKey } from './support/weights.ts';
 
 const TITLE = 'INT8 with outlier features in floating point';
 const WHAT = 'selected MatMul or Gemm with a constant float32 weight in the main graph';
@@ -38,32 +38,17 @@ const params = z.object({
     title: 'Largest share of outliers',
     description: 'A layer of which a larger share of features are outliers stays in floating point as a whole.',
   }),
-  samples: z.number().int().min(1).max(10_000).default(64).meta({
-    title: 'Calibration samples',
-    description: 'At most so many inputs are run to find the outliers.',
-  }),
-  matmul: z
-    .boolean()
-    .default(true)
-    .meta({ title: 'MatMul', description: 'Quantize MatMul nodes with a constant weight.' }),
-  gemm: z.boolean().default(true).meta({ title: 'Gemm', description: 'Quantize Gemm nodes (fully connected layers).' }),
-  keepLastLayer: z.boolean().default(false).meta({
-    title: 'Keep the last layer',
-    description: 'Leaves the last MatMul or Gemm as it is: the output layer is often the most sensitive.',
-  }),
-  ...nodePatternParams,
+  samples: samplesParam(64),
+  ...linearSelectionParams,
 });
 
 type Params = z.output<typeof params>;
 
 function selectSites(scopes: readonly Scope[], settings: Params, shapes?: ShapeTable) {
-  const selects = nodeSelector(settings);
-  const found = findLinearSites(scopes, shapes);
-  const ofType = found.sites.filter(({ opType }) => (opType === 'MatMul' ? settings.matmul : settings.gemm));
-  const last = settings.keepLastLayer ? ofType.filter(({ scope }) => !scope.outer).at(-1) : undefined;
+  const found = selectLinearSites(scopes, settings, shapes);
   const skipped: SkippedSite[] = [...found.skipped];
-  const sites = ofType.filter((site) => {
-    if (site === last || !selects(site.node)) return false;
+  const sites = found.sites.filter((site) => {
+    if (site === found.kept) return false;
     const reason = obstacleFor(site);
     if (reason !== undefined) skipped.push({ node: site.node, reason });
     return reason === undefined;
@@ -77,12 +62,6 @@ function obstacleFor({ weight, scope, transA, activation }: LinearSite): string 
   if (scope.outer) return 'it is in a subgraph, whose values are not collected';
   if (transA) return 'its activation is read transposed';
   return scope.editor.constantOf(activation) ? 'its activation is constant' : undefined;
-}
-
-async function needOpset(ctx: StepContext): Promise<void> {
-  const obstacle = await raiseOpset(ctx, NEEDED_OPSET);
-  if (obstacle === undefined) return;
-  throw new StudioError('pass/refused', { step: TITLE, reason: `it needs opset ${NEEDED_OPSET}, and ${obstacle}` });
 }
 
 async function quantizeSites(ctx: StepContext, sites: readonly LinearSite[], settings: Params): Promise<LinearSite[]> {
@@ -133,8 +112,7 @@ function adviseOutliers(ctx: StepContext, layers: readonly JsonObject[], thresho
 
 function check(model: Model, settings: Params): Advisory[] {
   return [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
+    ...adviceBefore(model, settings),
     ...(selectSites(openScopes(model), settings).sites.length === 0 ? [nothingToDo(TITLE, WHAT)] : []),
   ];
 }
@@ -160,7 +138,8 @@ export const step = defineStep({
   runsOn,
   check,
   run: async (ctx, settings) => {
-    if (selectSites(openScopes(ctx.model), settings, await ctx.shapes()).sites.length > 0) await needOpset(ctx);
+    if (selectSites(openScopes(ctx.model), settings, await ctx.shapes()).sites.length > 0)
+      await needOpset(ctx, TITLE, NEEDED_OPSET, 'Round');
     const scopes = openScopes(ctx.model);
     const { sites, skipped } = selectSites(scopes, settings, await ctx.shapes());
     adviseSkipped(ctx, skipped);
@@ -169,8 +148,9 @@ export const step = defineStep({
       return;
     }
     const replaced = await quantizeSites(ctx, sites, settings);
-    closeScopes(scopes);
-    for (const { scope, weightValue } of replaced) dropIfUnused(scope, weightValue);
-    closeScopes(scopes);
+    dropReplaced(
+      scopes,
+      replaced.map(({ scope, weightValue }) => ({ scope, value: weightValue })),
+    );
   },
 });

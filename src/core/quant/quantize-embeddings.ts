@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import { StudioError } from '../base/errors/index.ts';
 import type { JsonObject } from '../base/json.ts';
 import { elementCount, tensorByteLength } from '../ir/tensor.ts';
 import type { Model } from '../ir/types.ts';
-import { raiseOpset } from '../passes/support/raise-opset.ts';
 import {
   type Advisory,
   defineStep,
@@ -17,11 +15,11 @@ import { findEmbeddingTables, tiedHeads } from './support/embedding-sites.ts';
 import { findLinearSites } from './support/linear-sites.ts';
 import { nbitsBlockSizes } from './support/matmul-nbits.ts';
 import { QDQ_OPSET } from './support/nbits-qdq.ts';
+import { needOpset } from './support/need-opset.ts';
 import { nodePatternParams, nodeSelector } from './support/patterns.ts';
-import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { adviseSkipped, floatWeightBytes, nothingToDo, percent, unmatchedPatternAdvice } from './support/report.ts';
-import { closeScopes, importContribOps, openScopes } from './support/scopes.ts';
-import { dropIfUnused } from './support/weights.ts';
+import { adviceBefore, adviseSkipped, floatWeightBytes, nothingToDo, percent } from './support/report.ts';
+import { importContribOps, openScopes } from './support/scopes.ts';
+import { dropReplaced } from './support/weights.ts';
 
 const TITLE = 'Embeddings in blocks';
 /** GatherBlockQuantized takes part of a row by Slice, which has inputs from 10 on. */
@@ -71,10 +69,7 @@ export type EmbeddingParams = z.output<typeof params>;
 function check(model: Model, settings: EmbeddingParams): Advisory[] {
   const scopes = openScopes(model);
   const { tables } = findEmbeddingTables(scopes, settings.minElements, nodeSelector(settings));
-  const advice = [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-  ];
+  const advice = adviceBefore(model, settings);
   if (tables.length === 0) {
     advice.push(nothingToDo(TITLE, `selected Gather of a constant table of at least ${settings.minElements} elements`));
     return advice;
@@ -105,9 +100,7 @@ async function prepareOpset(ctx: StepContext, settings: EmbeddingParams): Promis
   if (tables.length === 0) return;
   const needsSlice = tables.some(({ columns }) => columns % settings.blockSize !== 0);
   const needed = settings.form === 'qdq' ? QDQ_OPSET : needsSlice ? SLICE_OPSET : 0;
-  const obstacle = await raiseOpset(ctx, needed);
-  if (obstacle === undefined) return;
-  throw new StudioError('pass/refused', { step: TITLE, reason: `it needs opset ${needed}, and ${obstacle}` });
+  await needOpset(ctx, TITLE, needed, settings.form === 'qdq' ? 'DequantizeLinear with blocks' : 'Slice with inputs');
 }
 
 export const step = defineStep({
@@ -141,9 +134,7 @@ export const step = defineStep({
       facts.push({ table: valueName, elements: elementCount(tensor.dims), how });
     }
     if (quantizer.usesContribOps) importContribOps(ctx.model);
-    closeScopes(scopes);
-    for (const { scope, value } of quantizer.replaced) dropIfUnused(scope, value);
-    closeScopes(scopes);
+    dropReplaced(scopes, quantizer.replaced);
     quantizer.adviseKept();
     ctx.leave({ tables: facts });
   },

@@ -1,20 +1,17 @@
 import { z } from 'zod';
-import { throwIfCancelled } from '../base/cancel.ts';
 import { StudioError } from '../base/errors/index.ts';
 import { ChannelSample } from '../calib/channel-sample.ts';
-import { walkLayers } from '../calib/layer-walk.ts';
-import type { Model } from '../ir/types.ts';
 import { readNumbers } from '../passes/support/weights.ts';
-import { type Advisory, defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
-import { adviseCalibrated } from './support/calibration-advice.ts';
+import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
+import { rowsParam, samplesParam } from './support/calibration.ts';
 import type { LinearSite } from './support/linear-sites.ts';
 import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
-import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { nothingToDo, someOf, unmatchedPatternAdvice } from './support/report.ts';
+import { adviceBefore, nothingToDo, someOf } from './support/report.ts';
 import { convInputMagnitudes } from './support/scale/scale-constant.ts';
 import { type Placement, ScaleFolder } from './support/scale/scale-folder.ts';
 import { findScaleGroups, type ScaleGroup } from './support/scale/scale-groups.ts';
 import { smoothLosses, smoothScales } from './support/scale/smooth-scales.ts';
+import { walkGroups } from './support/scale/walk-groups.ts';
 import { inputMagnitudes } from './support/scale/weight-columns.ts';
 import { closeScopes, openScopes, type Scope } from './support/scopes.ts';
 
@@ -69,16 +66,8 @@ const params = z.object({
     description:
       'Where the factors fit into nothing that is there, put a Mul node. It costs time in every run, and static INT8 may quantize its input, which undoes the gain.',
   }),
-  samples: z.number().int().min(1).max(10_000).default(128).meta({
-    title: 'Calibration samples',
-    description: 'At most so many inputs are run, the first ones.',
-    unit: 'samples',
-  }),
-  rows: z.number().int().min(16).max(8192).default(512).meta({
-    title: 'Rows to judge by',
-    description: 'Of all positions in all samples so many are drawn at random, and candidates are judged by them.',
-    unit: 'rows',
-  }),
+  samples: samplesParam(128),
+  rows: rowsParam(),
   ...nodePatternParams,
 });
 
@@ -137,45 +126,18 @@ class Smoother {
 
   /** Chooses the factors of each group as soon as its value has been seen in all samples. */
   async choose(): Promise<void> {
-    const { ctx, settings } = this;
-    const { executor, calibration: source } = ctx;
-    if (!source) throw new StudioError('calib/no-data', { step: TITLE });
-    if (!executor) throw new StudioError('pass/refused', { step: TITLE, reason: 'this host cannot run models' });
-    const byRoot = new Map<string, Plan[]>();
-    for (const plan of this.plans) byRoot.set(plan.group.root, [...(byRoot.get(plan.group.root) ?? []), plan]);
-    const seen = new Map<Plan, ChannelSample>();
-    const { samples } = await walkLayers({
-      model: ctx.model,
-      executor,
-      source,
-      wanted: byRoot.keys(),
-      mode: 'read',
-      job: ctx,
-      store: ctx.store,
-      maxSamples: settings.samples,
-      visitor: {
-        observe: ({ name, sample, dims, values }) => {
-          for (const plan of byRoot.get(name)!) {
-            const observer = seen.get(plan) ?? this.#observer(plan);
-            seen.set(plan, observer);
-            observer.observe(values, dims, plan.group.axis, sample);
-          }
-        },
-        leave: async ({ values }) => {
-          for (const name of values)
-            for (const plan of byRoot.get(name) ?? []) {
-              throwIfCancelled(ctx.signal);
-              await ctx.yield();
-              this.choices.push(await this.#choice(plan, seen.get(plan)!));
-              seen.delete(plan);
-            }
-        },
+    await walkGroups(this.ctx, {
+      step: TITLE,
+      plans: this.plans,
+      maxSamples: this.settings.samples,
+      sampleOf: (plan) => this.#sampleOf(plan),
+      decide: async (plan, sample) => {
+        this.choices.push(await this.#choice(plan, sample));
       },
     });
-    adviseCalibrated(ctx, source.origin, samples);
   }
 
-  #observer({ group }: Plan): ChannelSample {
+  #sampleOf({ group }: Plan): ChannelSample {
     return new ChannelSample(group.root, {
       channels: group.channels,
       rows: this.#searches(group) ? this.settings.rows : 0,
@@ -190,7 +152,6 @@ class Smoother {
 
   async #choice(plan: Plan, sample: ChannelSample): Promise<Choice> {
     const { group } = plan;
-    if (sample.seen === 0) throw new StudioError('calib/too-few-samples', { tensor: group.root, count: 0, needed: 1 });
     const activations = sample.percentileMagnitudes(this.settings.percentile);
     const weights = new Float64Array(group.channels);
     for (const { site, weight, groups } of group.chosen) {
@@ -235,13 +196,6 @@ function refuseNotFinite(values: ArrayLike<number>, tensor: string): void {
   if (poison !== 0) throw new StudioError('pass/bad-weight', { tensor, reason: 'has NaN or infinite elements' });
 }
 
-function check(model: Model, settings: Params): Advisory[] {
-  return [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-  ];
-}
-
 export const step = defineStep({
   id: 'smoothquant',
   title: TITLE,
@@ -255,7 +209,7 @@ export const step = defineStep({
   needs: { execution: true, calibration: true },
   source: 'Xiao, Lin, Seznec, Wu, Demouth, Han 2023, arXiv 2211.10438, equation 4; alpha searched for each layer input',
   runsOn: () => runsEverywhere,
-  check,
+  check: adviceBefore,
   run: async (ctx, settings) => {
     const scopes = openScopes(ctx.model);
     const scope = scopes[0]!;

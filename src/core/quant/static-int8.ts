@@ -1,6 +1,7 @@
 import { StudioError } from '../base/errors/index.ts';
 import { raiseOpset } from '../passes/support/raise-opset.ts';
 import { defineStep, type StepContext } from '../step/define.ts';
+import { needOpset } from './support/need-opset.ts';
 import { nodeLabel } from './support/patterns.ts';
 import type { QdqPlan } from './support/qdq-plan.ts';
 import type { QdqSettings } from './support/qdq-rewrite.ts';
@@ -26,13 +27,6 @@ import { chooseLeft } from './support/static-sensitivity.ts';
 const NEEDED_OPSET = 13;
 /** The first in which QuantizeLinear gives 16 bits. */
 const OPSET_OF_16_BITS = 21;
-
-async function needOpset(ctx: StepContext): Promise<void> {
-  const obstacle = await raiseOpset(ctx, NEEDED_OPSET);
-  if (obstacle === undefined) return;
-  const reason = `DequantizeLinear with an axis needs opset ${NEEDED_OPSET}, and the model cannot be raised: ${obstacle}`;
-  throw new StudioError('pass/refused', { step: STATIC_TITLE, reason });
-}
 
 /** Below opset 21 onnxruntime's own QuantizeLinear gives 16 bits. */
 async function qdqSettings(ctx: StepContext, settings: StaticParams): Promise<QdqSettings> {
@@ -93,7 +87,7 @@ export const step = defineStep({
       ctx.advise(nothingStatic());
       return;
     }
-    await needOpset(ctx);
+    await needOpset(ctx, STATIC_TITLE, NEEDED_OPSET, 'DequantizeLinear with an axis');
     const qdq = await qdqSettings(ctx, settings);
     const scopes = openScopes(ctx.model);
     const { editor } = scopes[0]!;

@@ -11,13 +11,12 @@ import {
   type StepContext,
 } from '../step/define.ts';
 import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
-import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { adviseSkipped, nothingToDo, unmatchedPatternAdvice } from './support/report.ts';
-import { closeScopes, openScopes, opsetOf, type Scope } from './support/scopes.ts';
+import { adviceBefore, adviseSkipped, nothingToDo } from './support/report.ts';
+import { openScopes, opsetOf, type Scope } from './support/scopes.ts';
 import { type ExpandForm, type Grouping, WeightStore } from './support/stored-weights.ts';
 import { replaceEmbedding, WeightRewriter } from './support/weight-rewrite.ts';
 import { findComputedRecurrence, findWeightUses, type WeightUse } from './support/weight-uses.ts';
-import { computedWeights, dropIfUnused } from './support/weights.ts';
+import { computedWeights, dropReplaced } from './support/weights.ts';
 
 const TITLE = 'INT8 weights, computed in floating point';
 /** DequantizeLinear exists from 10, takes an axis from 13, float16 scales from 19 and blocks from 21. */
@@ -150,10 +149,7 @@ async function quantizeUses(
 }
 
 function check(model: Model, settings: Params): Advisory[] {
-  const advice = [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-  ];
+  const advice = adviceBefore(model, settings);
   const uses = selectUses(openScopes(model), settings);
   if (uses.length === 0)
     advice.push(nothingToDo(TITLE, `selected weight of at least ${settings.minElements} elements`));
@@ -212,8 +208,6 @@ export const step = defineStep({
     }
     const replaced = uses.map(({ scope, node, inputIndex }) => ({ scope, value: node.inputs[inputIndex]! }));
     await quantizeUses(ctx, uses, form, settings);
-    closeScopes(scopes);
-    for (const { scope, value } of replaced) dropIfUnused(scope, value);
-    closeScopes(scopes);
+    dropReplaced(scopes, replaced);
   },
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineStep, type StepContext } from '../step/define.ts';
 import { type AwqChoice, applyAwqToPlan } from './support/awq-scales.ts';
+import { rowsParam, samplesParam } from './support/calibration.ts';
 import { clipBlocks } from './support/clip-blocks.ts';
 import type { LinearSite } from './support/linear-sites.ts';
 import { quantizeMatrix } from './support/nbits-matrix.ts';
@@ -27,16 +28,8 @@ const params = z.object({
     description:
       'Where the factors fit into nothing that is there (an attention output, say), put a small Mul node if it is worth it.',
   }),
-  samples: z.number().int().min(1).max(10_000).default(128).meta({
-    title: 'Calibration samples',
-    description: 'At most so many inputs are run, the first ones.',
-    unit: 'samples',
-  }),
-  rows: z.number().int().min(16).max(8192).default(512).meta({
-    title: 'Rows to judge by',
-    description: 'Of all positions in all samples so many are drawn at random, and candidates are judged by them.',
-    unit: 'rows',
-  }),
+  samples: samplesParam(128),
+  rows: rowsParam(),
 });
 
 /** Softmax makes the most of small errors in what these compute, so AWQ's authors leave their range alone. */

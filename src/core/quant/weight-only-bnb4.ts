@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { StudioError } from '../base/errors/index.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Model } from '../ir/types.ts';
-import { raiseOpset } from '../passes/support/raise-opset.ts';
 import {
   type Advisory,
   defineStep,
@@ -14,11 +12,11 @@ import { bnb4BlockSizes, quantizeToCodebook } from './support/bnb4-matrix.ts';
 import { Bnb4Store, replaceWithMatMulBnb4, type StoredBnb4 } from './support/bnb4-nodes.ts';
 import { linearSelectionParams, selectLinearSites } from './support/linear-selection.ts';
 import type { LinearSite, SkippedSite } from './support/linear-sites.ts';
+import { needOpset } from './support/need-opset.ts';
 import { nodeLabel } from './support/patterns.ts';
-import { alreadyQuantizedAdvice } from './support/quantized-ops.ts';
-import { adviseSkipped, nothingToDo, unmatchedPatternAdvice } from './support/report.ts';
-import { closeScopes, importContribOps, openScopes, type Scope } from './support/scopes.ts';
-import { dropIfUnused, weightKey } from './support/weights.ts';
+import { adviceBefore, adviseSkipped, nothingToDo } from './support/report.ts';
+import { importContribOps, openScopes, type Scope } from './support/scopes.ts';
+import { dropReplaced, weightKey } from './support/weights.ts';
 
 const TITLE = 'Weight-only blocks, NF4 or FP4';
 const WHAT = 'selected MatMul or Gemm with a constant float32 weight';
@@ -91,20 +89,9 @@ async function quantizeSites(ctx: StepContext, sites: readonly LinearSite[], set
   ctx.leave({ weights: facts });
 }
 
-async function needOpset(ctx: StepContext): Promise<void> {
-  const obstacle = await raiseOpset(ctx, DOUBLE_QUANTIZATION_OPSET);
-  if (obstacle === undefined) return;
-  const reason = `double quantization needs opset ${DOUBLE_QUANTIZATION_OPSET}, and ${obstacle}`;
-  throw new StudioError('pass/refused', { step: TITLE, reason });
-}
-
 function check(model: Model, settings: Params): Advisory[] {
   const { sites } = selectSites(openScopes(model), settings);
-  return [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-    ...(sites.length === 0 ? [nothingToDo(TITLE, WHAT)] : []),
-  ];
+  return [...adviceBefore(model, settings), ...(sites.length === 0 ? [nothingToDo(TITLE, WHAT)] : [])];
 }
 
 /** Numbers checked on onnxruntime 1.30's native CPU, WASM and WebGPU kernels. */
@@ -135,7 +122,7 @@ export const step = defineStep({
   run: async (ctx, settings) => {
     if (settings.doubleQuantization) {
       const { sites } = selectSites(openScopes(ctx.model), settings, await ctx.shapes());
-      if (sites.length > 0) await needOpset(ctx);
+      if (sites.length > 0) await needOpset(ctx, TITLE, DOUBLE_QUANTIZATION_OPSET, 'double quantization');
     }
     const scopes = openScopes(ctx.model);
     const { sites, skipped } = selectSites(scopes, settings, await ctx.shapes());
@@ -146,9 +133,10 @@ export const step = defineStep({
     }
     await quantizeSites(ctx, sites, settings);
     importContribOps(ctx.model);
-    closeScopes(scopes);
-    for (const { scope, weightValue } of sites) dropIfUnused(scope, weightValue);
-    closeScopes(scopes);
+    dropReplaced(
+      scopes,
+      sites.map(({ scope, weightValue }) => ({ scope, value: weightValue })),
+    );
     ctx.advise({
       level: 'warning',
       code: 'quant/slow-on-wasm',

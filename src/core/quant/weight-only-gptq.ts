@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineStep } from '../step/define.ts';
+import { samplesParam } from './support/calibration.ts';
 import { runGptq } from './support/gptq/gptq-run.ts';
 import { checkWeightOnly, weightOnlyRunsOn } from './support/weight-only.ts';
 import { weightOnlyParams } from './support/weight-only-params.ts';
@@ -35,11 +36,7 @@ const params = z.object({
         'Before anything is rounded, scale up the input channels that meet large activations (AWQ). May help where GPTQ alone is not enough.',
       optionTitles: { none: 'no', awq: "by AWQ's factors" },
     }),
-  samples: z.number().int().min(1).max(10_000).default(128).meta({
-    title: 'Calibration samples',
-    description: 'At most so many inputs are run, the first ones.',
-    unit: 'samples',
-  }),
+  samples: samplesParam(128),
 });
 
 export const step = defineStep({

@@ -30,7 +30,7 @@ function preset(
 
 const step = (id: string, params: RecipeStep['params'] = {}): RecipeStep => ({ id, params });
 
-/** What the quantizer before it left in floating point (embeddings above all) in 8 bits. */
+/** Weights that the quantizer before it left in floating point, embeddings above all, stored in 8 bits. */
 const restInInt8 = step('weight-int8');
 
 export const presets: readonly Preset[] = [
@@ -66,16 +66,10 @@ export const presets: readonly Preset[] = [
     [...simplifySteps, step('static-int8'), restInInt8],
   ),
   preset(
-    'int8-smooth',
-    'INT8 static for transformers',
-    'As INT8 static, after SmoothQuant, with the layers left in fp32 that would cost too much: the static INT8 that language models survive.',
-    [...simplifySteps, step('smoothquant'), step('static-int8', { sensitivity: 'auto' }), restInInt8],
-  ),
-  preset(
     'int8-static-guarded',
-    'INT8 static, sensitive layers in float',
-    'The same for models that plain static INT8 spoils, language models above all: layers that calibration finds sensitive compute in fp32, with their weights stored in 8 bits. Takes longer to build.',
-    [...simplifySteps, step('static-int8', { sensitivity: 'auto' }), step('weight-int8')],
+    'INT8 static, guarded',
+    'As INT8 static, for transformers and other models that it spoils: SmoothQuant first, and layers that calibration finds sensitive compute in floating point, their weights stored in 8 bits. Takes longer to build.',
+    [...simplifySteps, step('smoothquant'), step('static-int8', { sensitivity: 'auto' }), restInInt8],
   ),
   preset(
     'int8-weights',

@@ -5,19 +5,17 @@
  * rounding to nearest, is a candidate, so that no layer's error there grows.
  */
 import { throwIfCancelled } from '../../base/cancel.ts';
-import { StudioError } from '../../base/errors/index.ts';
 import { ChannelSample } from '../../calib/channel-sample.ts';
-import { walkLayers } from '../../calib/layer-walk.ts';
 import { readTensorFloats } from '../../ir/tensor.ts';
 import type { Node } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
-import { adviseCalibrated } from './calibration-advice.ts';
 import type { LinearSite } from './linear-sites.ts';
 import { nodeLabel } from './patterns.ts';
 import { someOf } from './report.ts';
 import { type BlockClip, scaleLosses, searchClip } from './scale/block-losses.ts';
 import { type Placement, ScaleFolder } from './scale/scale-folder.ts';
 import { findScaleGroups, type ScaleGroup } from './scale/scale-groups.ts';
+import { walkGroups } from './scale/walk-groups.ts';
 import { closeScopes, openScopes, type Scope } from './scopes.ts';
 import type { WeightOnlySettings } from './weight-only-params.ts';
 import { planWeightOnly, type WeightScheme } from './weight-only-plan.ts';
@@ -141,42 +139,17 @@ class AwqSearch {
   /** Each group's rows are given up as soon as its factors are chosen. */
   async run(): Promise<void> {
     const { ctx, options } = this;
-    const { executor, calibration: source } = ctx;
-    if (!source) throw new StudioError('calib/no-data', { step: options.title });
-    if (!executor)
-      throw new StudioError('pass/refused', { step: options.title, reason: 'this host cannot run models' });
     if (this.plans.length === 0) return;
-    const byRoot = new Map<string, Plan[]>();
-    for (const plan of this.plans) byRoot.set(plan.group.root, [...(byRoot.get(plan.group.root) ?? []), plan]);
-    const seen = new Map<Plan, ChannelSample>();
-    const { samples } = await walkLayers({
-      model: ctx.model,
-      executor,
-      source,
-      wanted: byRoot.keys(),
-      mode: 'read',
-      job: ctx,
-      store: ctx.store,
+    await walkGroups(ctx, {
+      step: options.title,
+      plans: this.plans,
       maxSamples: options.samples,
-      visitor: {
-        observe: ({ name, sample, dims, values }) => {
-          for (const plan of byRoot.get(name)!) {
-            const { root, channels, axis } = plan.group;
-            const rows = seen.get(plan) ?? new ChannelSample(root, { channels, rows: options.rows, seed: root });
-            seen.set(plan, rows);
-            rows.observe(values, dims, axis, sample);
-          }
-        },
-        leave: async ({ values }) => {
-          for (const name of values)
-            for (const plan of byRoot.get(name) ?? []) {
-              this.choices.push(await this.#choose(plan, seen.get(plan)!));
-              seen.delete(plan);
-            }
-        },
+      sampleOf: ({ group: { root, channels } }) =>
+        new ChannelSample(root, { channels, rows: options.rows, seed: root }),
+      decide: async (plan, sample) => {
+        this.choices.push(await this.#choose(plan, sample));
       },
     });
-    adviseCalibrated(ctx, source.origin, samples);
   }
 
   async #choose(plan: Plan, sample: ChannelSample): Promise<AwqChoice> {
@@ -184,7 +157,6 @@ class AwqSearch {
     const { group, placement } = plan;
     const stage = 'searching factors';
     ctx.onProgress({ stage, done: this.choices.length, total: this.plans.length, unit: 'tensors' });
-    if (sample.seen === 0) throw new StudioError('calib/too-few-samples', { tensor: group.root, count: 0, needed: 1 });
     const sites = group.chosen.map(({ site }) => site!);
     const { values: rows, count } = sample.rows();
     const trialOf = (site: LinearSite) => {

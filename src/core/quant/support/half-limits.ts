@@ -10,7 +10,7 @@ import type { Node } from '../../ir/types.ts';
 import { implicitInputsOf, isDefaultDomain } from '../../ir/walk.ts';
 import type { ShapeTable } from '../../shape/types.ts';
 import type { StepContext } from '../../step/define.ts';
-import { adviseCalibrated } from './calibration-advice.ts';
+import { adviseCalibrated, calibrationOf } from './calibration.ts';
 import { nodeLabel } from './patterns.ts';
 import { definingScope, nodesOf, type Scope } from './scopes.ts';
 
@@ -25,9 +25,8 @@ export async function measureMagnitudes(
   main: Scope,
   { step, samples }: { readonly step: string; readonly samples: number },
 ): Promise<{ readonly largest: ReadonlyMap<string, number>; readonly samples: number }> {
-  const { executor, calibration: source, model } = ctx;
-  if (!source) throw new StudioError('calib/no-data', { step });
-  if (!executor) throw new StudioError('pass/refused', { step, reason: 'this host cannot run models' });
+  const { source, executor } = calibrationOf(ctx, step);
+  const { model } = ctx;
   const largest = new Map<string, number>();
   const seen = new Map<string, number>();
   const observe = (tensor: string, values: Float32Array) => {

@@ -10,11 +10,11 @@ import { makeNode } from '../../ir/build.ts';
 import { byteLengthOf, type DType, dtypeInfo } from '../../ir/dtype.ts';
 import { bytesOf, readTensorBytes, readTensorSlab, toTypedArray } from '../../ir/tensor.ts';
 import type { Node, Tensor } from '../../ir/types.ts';
-import { raiseOpset } from '../../passes/support/raise-opset.ts';
 import type { Advisory, StepContext } from '../../step/define.ts';
 import { replaceLinear } from './linear-rewrite.ts';
 import type { LinearSite } from './linear-sites.ts';
 import type { NBitsMatrix } from './nbits-store.ts';
+import { needOpset } from './need-opset.ts';
 import { codeAt, zeroPointRowBytes } from './pack-nbits.ts';
 import { nodeLabel } from './patterns.ts';
 import type { Scope } from './scopes.ts';
@@ -49,10 +49,7 @@ export const qdqAdvice: readonly Advisory[] = [
 
 /** @throws StudioError pass/refused when the model cannot be raised to the opset that has blocks */
 export async function prepareQdq(ctx: StepContext, stepTitle: string): Promise<void> {
-  const obstacle = await raiseOpset(ctx, QDQ_OPSET);
-  if (obstacle === undefined) return;
-  const reason = `DequantizeLinear with blocks needs opset ${QDQ_OPSET}, and ${obstacle}`;
-  throw new StudioError('pass/refused', { step: stepTitle, reason });
+  await needOpset(ctx, stepTitle, QDQ_OPSET, 'DequantizeLinear with blocks');
 }
 
 /** A blockwise weight as DequantizeLinear takes it, blocks along axis 0. */

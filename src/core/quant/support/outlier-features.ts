@@ -6,7 +6,7 @@
 import { StudioError } from '../../base/errors/index.ts';
 import { collectActivations } from '../../calib/collect-activations.ts';
 import type { StepContext } from '../../step/define.ts';
-import { adviseCalibrated } from './calibration-advice.ts';
+import { adviseCalibrated, calibrationOf } from './calibration.ts';
 import type { LinearSite } from './linear-sites.ts';
 
 /** Largest magnitude of each feature of an activation [.., K], by the value's name. */
@@ -19,9 +19,8 @@ export async function featureMagnitudes(
   sites: readonly LinearSite[],
   maxSamples: number,
 ): Promise<FeatureMagnitudes> {
-  const { executor, calibration: source, model } = ctx;
-  if (!source) throw new StudioError('calib/no-data', { step });
-  if (!executor) throw new StudioError('pass/refused', { step, reason: 'this host cannot run models' });
+  const { source, executor } = calibrationOf(ctx, step);
+  const { model } = ctx;
   const largest = new Map(sites.map(({ activation, K }) => [activation, new Float32Array(K)]));
   const seen = new Map<string, number>();
   const samples = await collectActivations({

@@ -4,7 +4,8 @@ import type { Model, Node } from '../../ir/types.ts';
 import { forEachNode, forEachWeight } from '../../ir/walk.ts';
 import type { Advisory, StepContext } from '../../step/define.ts';
 import type { SkippedSite } from './linear-sites.ts';
-import { nodeLabel, unmatchedPatterns } from './patterns.ts';
+import { type NodeSelection, nodeLabel, unmatchedPatterns } from './patterns.ts';
+import { alreadyQuantizedAdvice } from './quantized-ops.ts';
 
 /** One advisory per reason, naming the first few nodes. */
 export function adviseSkipped(ctx: StepContext, skipped: readonly SkippedSite[]): void {
@@ -33,6 +34,11 @@ export function unmatchedPatternAdvice(model: Model, patterns: readonly string[]
     code: 'quant/pattern-matches-nothing',
     message: `No node's name matches the pattern "${pattern}".`,
   }));
+}
+
+/** What every quantizer checks first: codes that are there, and patterns that name no node. */
+export function adviceBefore(model: Model, { include, exclude }: NodeSelection): Advisory[] {
+  return [...alreadyQuantizedAdvice(model), ...unmatchedPatternAdvice(model, [...include, ...exclude])];
 }
 
 export function nothingToDo(step: string, what: string): Advisory {

@@ -7,8 +7,7 @@ import { nodeLabel, nodeSelector } from './patterns.ts';
 import { forecastFusion } from './qdq-fusion.ts';
 import { qdqOps, quantizableOps } from './qdq-ops.ts';
 import type { QdqPlan } from './qdq-plan.ts';
-import { alreadyQuantizedAdvice } from './quantized-ops.ts';
-import { nothingToDo, someOf, unmatchedPatternAdvice } from './report.ts';
+import { adviceBefore, nothingToDo, someOf } from './report.ts';
 import { opsetOf } from './scopes.ts';
 import type { StaticParams } from './static-params.ts';
 
@@ -36,10 +35,7 @@ export function staticRefusal({ form, activationType }: StaticParams): Advisory 
 }
 
 export function checkStatic(model: Model, settings: StaticParams): Advisory[] {
-  const advice = [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-  ];
+  const advice = adviceBefore(model, settings);
   const { nodes } = model.graph;
   const has = (opType: string) => nodes.some((node) => node.opType === opType);
   const unknown = settings.opTypes.filter((op) => !quantizableOps.includes(op));

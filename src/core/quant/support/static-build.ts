@@ -8,10 +8,10 @@ import type { StepContext, TensorStore } from '../../step/define.ts';
 import { Ledger } from '../../step/ledger.ts';
 import { planQdq, type QdqPlan } from './qdq-plan.ts';
 import { QdqRewriter, type QdqSettings } from './qdq-rewrite.ts';
-import { closeScopes, importContribOps, openScopes, type Scope } from './scopes.ts';
+import { importContribOps, openScopes, type Scope } from './scopes.ts';
 import { staticChooser } from './static-advice.ts';
 import type { StaticParams } from './static-params.ts';
-import { dropIfUnused } from './weights.ts';
+import { dropReplaced } from './weights.ts';
 
 export interface PlanQuestion {
   readonly nodes: readonly Node[];
@@ -50,9 +50,10 @@ export async function rewriteStatic(
   if (qdq.activationDomain !== '') importContribOps(ctx.model);
   const rewriter = new QdqRewriter(ctx, main.editor, plan, qdq, bounds);
   await rewriter.rewrite();
-  closeScopes(scopes);
-  for (const value of rewriter.replaced) dropIfUnused(main, value);
-  closeScopes(scopes);
+  dropReplaced(
+    scopes,
+    [...rewriter.replaced].map((value) => ({ scope: main, value })),
+  );
 }
 
 export interface StaticCopy {

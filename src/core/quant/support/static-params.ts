@@ -1,6 +1,7 @@
 /** Parameters of static quantization. */
 import { z } from 'zod';
 import { calibrationMethodIds } from '../../calib/types.ts';
+import { percentileParam, samplesParam } from './calibration.ts';
 import { nodePatternParams } from './patterns.ts';
 import { defaultQuantizableOps } from './qdq-ops.ts';
 
@@ -53,16 +54,8 @@ export const staticParams = z.object({
         mse: 'least squared error',
       },
     }),
-  percentile: z.number().min(90).max(100).default(99.999).meta({
-    title: 'Percentile',
-    description: 'For "percentile": how many percent of the values stay within the range.',
-    unit: '%',
-  }),
-  samples: z.number().int().min(1).max(10_000).default(200).meta({
-    title: 'Calibration samples',
-    description: 'At most so many inputs are run, the first ones.',
-    unit: 'samples',
-  }),
+  percentile: percentileParam(),
+  samples: samplesParam(200),
   ranges: z.array(z.string().min(1).max(400)).max(1000).default([]).meta({
     title: 'Ranges set by hand',
     description:

@@ -5,7 +5,7 @@ import { calibrate } from '../../calib/calibrate.ts';
 import type { Bounds, CollectedTensor } from '../../calib/types.ts';
 import type { Advisory, StepContext } from '../../step/define.ts';
 import { codeRange } from './affine.ts';
-import { adviseCalibrated } from './calibration-advice.ts';
+import { adviseCalibrated, calibrationOf } from './calibration.ts';
 import type { QdqPlan } from './qdq-plan.ts';
 import type { QdqSettings } from './qdq-rewrite.ts';
 import { someOf } from './report.ts';
@@ -50,9 +50,8 @@ export async function measureRanges(
 ): Promise<StaticRanges> {
   const [problem] = checkRanges(settings.ranges);
   if (problem) throw new StudioError('pass/refused', { step: STATIC_TITLE, reason: problem.message });
-  const { executor, calibration: source, model } = ctx;
-  if (!source) throw new StudioError('calib/no-data', { step: STATIC_TITLE });
-  if (!executor) throw new StudioError('pass/refused', { step: STATIC_TITLE, reason: 'this host cannot run models' });
+  const { source, executor } = calibrationOf(ctx, STATIC_TITLE);
+  const { model } = ctx;
   const { min, max } = codeRange(activation);
   const { bounds, collected, samples, looks } = await calibrate({
     model,

@@ -14,12 +14,11 @@ import type { NBitsRequest } from './nbits-matrix.ts';
 import { prepareQdq, qdqAdvice, replaceWithQdqMatMul, storeQdq, toQdqMatrix } from './nbits-qdq.ts';
 import type { NBitsMatrix } from './nbits-store.ts';
 import { nodeLabel } from './patterns.ts';
-import { alreadyQuantizedAdvice } from './quantized-ops.ts';
-import { adviseSkipped, floatWeightBytes, nothingToDo, percent, unmatchedPatternAdvice } from './report.ts';
-import { closeScopes, importContribOps, openScopes, type Scope } from './scopes.ts';
+import { adviceBefore, adviseSkipped, floatWeightBytes, nothingToDo, percent } from './report.ts';
+import { importContribOps, openScopes, type Scope } from './scopes.ts';
 import type { WeightOnlySettings } from './weight-only-params.ts';
 import { type PlannedWeight, planWeightOnly } from './weight-only-plan.ts';
-import { dropIfUnused, type WeightSource, weightBytes, weightKey } from './weights.ts';
+import { dropReplaced, type WeightSource, weightBytes, weightKey } from './weights.ts';
 
 const slowOnWasm: Advisory = {
   level: 'warning',
@@ -132,9 +131,10 @@ export class WeightOnlyRun {
       unit: 'tensors',
     });
     if (this.#hasNBits) importContribOps(ctx.model);
-    closeScopes(scopes);
-    for (const { scope, weightValue } of sites) dropIfUnused(scope, weightValue);
-    closeScopes(scopes);
+    dropReplaced(
+      scopes,
+      sites.map(({ scope, weightValue }) => ({ scope, value: weightValue })),
+    );
     adviseKept(ctx, new Map(sites.map(({ weight }) => [weightKey(weight), weight])).values());
     adviseTwice(ctx, this.#replaced);
     ctx.leave({ weights: this.#facts });
@@ -180,11 +180,7 @@ function adviseTwice(ctx: StepContext, weights: readonly PlannedWeight[]): void 
 /** What can be said before running; `title` is the step's. */
 export function checkWeightOnly(model: Model, settings: WeightOnlySettings, title: string): Advisory[] {
   const { weights } = planWeightOnly(openScopes(model), settings);
-  const advice = [
-    ...alreadyQuantizedAdvice(model),
-    ...unmatchedPatternAdvice(model, [...settings.include, ...settings.exclude]),
-    ...unmatchedOverrideAdvice(model, settings.overrides),
-  ];
+  const advice = [...adviceBefore(model, settings), ...unmatchedOverrideAdvice(model, settings.overrides)];
   if (weights.length === 0) return [...advice, nothingToDo(title, WHAT)];
   const sources = [...new Map(weights.map(({ sites: [{ weight }] }) => [weight.tensor, weight])).values()];
   const bytes = sources.reduce((sum, weight) => sum + weightBytes(weight), 0);

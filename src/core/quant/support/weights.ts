@@ -3,7 +3,7 @@ import { intsAttr } from '../../ir/attributes.ts';
 import { elementCount, tensorByteLength } from '../../ir/tensor.ts';
 import type { Node, Tensor } from '../../ir/types.ts';
 import { isDefaultDomain } from '../../ir/walk.ts';
-import { definingScope, type Scope } from './scopes.ts';
+import { closeScopes, definingScope, type Scope } from './scopes.ts';
 
 export interface WeightSource {
   readonly tensor: Tensor;
@@ -71,6 +71,16 @@ export function dropIfUnused(scope: Scope, value: string): void {
     from = home;
     at = producer.inputs[0] ?? '';
   }
+}
+
+/** Finishes the scopes and drops what was replaced in them, where nothing reads it any more. */
+export function dropReplaced(
+  scopes: readonly Scope[],
+  replaced: Iterable<{ readonly scope: Scope; readonly value: string }>,
+): void {
+  closeScopes(scopes);
+  for (const { scope, value } of replaced) dropIfUnused(scope, value);
+  closeScopes(scopes);
 }
 
 /** Identifies a stored weight across the nodes that read it. */

@@ -4,12 +4,11 @@
  * layers read is quantized when the last of its inputs has been seen, for the sum of their Hessians.
  */
 
-import { StudioError } from '../../../base/errors/index.ts';
 import type { JsonObject } from '../../../base/json.ts';
 import { GramAccumulator } from '../../../calib/gram.ts';
 import { type WalkedValue, walkLayers } from '../../../calib/layer-walk.ts';
 import type { StepContext } from '../../../step/define.ts';
-import { adviseCalibrated } from '../calibration-advice.ts';
+import { adviseCalibrated, calibrationOf } from '../calibration.ts';
 import type { LinearSite } from '../linear-sites.ts';
 import { nodeLabel } from '../patterns.ts';
 import { someOf } from '../report.ts';
@@ -36,9 +35,7 @@ interface Task {
 }
 
 export async function runGptq(ctx: StepContext, settings: GptqSettings, title: string): Promise<void> {
-  const { executor, calibration } = ctx;
-  if (!calibration) throw new StudioError('calib/no-data', { step: title });
-  if (!executor) throw new StudioError('pass/refused', { step: title, reason: 'this host cannot run models' });
+  const { source, executor } = calibrationOf(ctx, title);
   if (settings.scaling === 'awq') await scaleFirst(ctx, settings, title);
   const run = await WeightOnlyRun.open(ctx, settings, title);
   if (run.weights.length === 0) return;
@@ -46,7 +43,7 @@ export async function runGptq(ctx: StepContext, settings: GptqSettings, title: s
   const { samples } = await walkLayers({
     model: ctx.model,
     executor,
-    source: calibration,
+    source,
     wanted: job.wanted,
     mode: 'edit',
     visitor: {
@@ -58,7 +55,7 @@ export async function runGptq(ctx: StepContext, settings: GptqSettings, title: s
     store: ctx.store,
   }).finally(() => job.close());
   await job.quantizeUnseen();
-  adviseCalibrated(ctx, calibration.origin, samples);
+  adviseCalibrated(ctx, source.origin, samples);
   job.advise();
   run.finish();
 }
