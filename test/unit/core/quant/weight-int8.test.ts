@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { quietJob } from '../../../../src/core/base/progress.ts';
-import { attrInt, attrInts } from '../../../../src/core/ir/attributes.ts';
+import { attrInt, attrInts, attrString } from '../../../../src/core/ir/attributes.ts';
 import { makeGraph, makeModel, makeNode, valueInfo } from '../../../../src/core/ir/build.ts';
 import { readTensorBytes } from '../../../../src/core/ir/tensor.ts';
-import type { Model } from '../../../../src/core/ir/types.ts';
+import type { Model, Node } from '../../../../src/core/ir/types.ts';
 import { modelToBytes } from '../../../../src/core/onnx/write.ts';
 import {
   blockView,
@@ -102,11 +102,10 @@ describe('every layer, form and granularity, on both runtimes', () => {
     }, 60_000);
 
   it('asks for DequantizeLinear only where the opset has it, and raises the opset where that is safe', async () => {
-    const opsetAfter = async (opset: number, params: object) => {
-      const { model, advisories } = await applyStep(step, matmulModel(32, 4, sampleValues(128), opset), {
-        ...every,
-        ...params,
-      });
+    const opsetAfter = async (opset: number, params: object, besides: readonly Node[] = []) => {
+      const source = matmulModel(32, 4, sampleValues(128), opset);
+      source.graph.nodes.push(...besides);
+      const { model, advisories } = await applyStep(step, source, { ...every, ...params });
       const kind = countOps(model).DequantizeLinear ? 'run' : 'load';
       return [model.opsetImports.get(''), kind, advisories.map(({ code }) => code).includes('quant/expanded-at-load')];
     };
@@ -114,7 +113,9 @@ describe('every layer, form and granularity, on both runtimes', () => {
     expect(await opsetAfter(9, { expand: 'run', granularity: 'tensor' })).toEqual([10, 'run', false]);
     expect(await opsetAfter(11, { expand: 'run' })).toEqual([13, 'run', false]);
     expect(await opsetAfter(21, { expand: 'run', granularity: 'block', blockSize: 16 })).toEqual([21, 'run', false]);
-    expect(await opsetAfter(17, { expand: 'run', granularity: 'block', blockSize: 16 })).toEqual([17, 'load', true]);
+    expect(await opsetAfter(17, { expand: 'run', granularity: 'block', blockSize: 16 })).toEqual([21, 'run', false]);
+    const cubic = { opType: 'Upsample', inputs: ['y'], outputs: ['z'], attributes: { mode: attrString('cubic') } };
+    expect(await opsetAfter(9, { expand: 'run' }, [makeNode(cubic)])).toEqual([9, 'load', true]);
   });
 
   it('writes blocks as DequantizeLinear-21 that both runtimes read alike', async () => {
