@@ -1,12 +1,13 @@
 /**
- * Runs the kernels of wasm/triangle-kernels.ts over one memory, or the same functions in plain TypeScript where there is
- * no WebAssembly: the plain form is also what tests compare with. Addresses are in bytes.
+ * Runs the kernels of wasm/triangle-kernels.ts and wasm/rounding-kernels.ts over one memory, or the same functions in
+ * plain TypeScript where there is no WebAssembly: the plain form is also what tests compare with. Addresses are in bytes.
  */
 import { assemble } from '../wasm/assembler.ts';
+import { roundingKernelFunctions } from '../wasm/rounding-kernels.ts';
 import { triangleKernelFunctions } from '../wasm/triangle-kernels.ts';
 import { codeOn, GRID_FLOATS, valueOn } from './grid.ts';
 
-/** See wasm/triangle-kernels.ts for what each does. */
+/** See wasm/triangle-kernels.ts and wasm/rounding-kernels.ts for what each does. */
 export interface TriangleKernels {
   multiplyAdd(a: number, aRowBytes: number, b: number, c: number, rows: number, depthBytes: number): void;
   subtractGram(a: number, b: number, panels: number, c: number, cRowBytes: number, depth: number): void;
@@ -60,7 +61,7 @@ class WasmMachine implements TriangleMachine {
   readonly #memory = new WebAssembly.Memory({ initial: 1 });
 
   constructor() {
-    compiled ??= new WebAssembly.Module(assemble(triangleKernelFunctions));
+    compiled ??= new WebAssembly.Module(assemble([...triangleKernelFunctions, ...roundingKernelFunctions]));
     const instance = new WebAssembly.Instance(compiled, { host: { memory: this.#memory } });
     this.kernels = instance.exports as unknown as TriangleKernels;
   }
