@@ -10,7 +10,7 @@ import { nodesOf, openScopes, opsetOf } from './support/scopes.ts';
 import { findWeightUses, type WeightUse } from './support/weight-uses.ts';
 import { dropReplaced, weightBytes } from './support/weights.ts';
 
-const TITLE = 'INT8, activations quantized while running';
+const TITLE = 'Dynamic INT8';
 
 /** The first with DynamicQuantizeLinear. */
 const NEEDED_OPSET = 11;

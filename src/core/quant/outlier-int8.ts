@@ -21,7 +21,7 @@ import { adviceBefore, adviseSkipped, nothingToDo, percent } from './support/rep
 import { openScopes, opsetOf, type Scope } from './support/scopes.ts';
 import { dropReplaced, weightKey } from './support/weights.ts';
 
-const TITLE = 'INT8 with outlier features in floating point';
+const TITLE = 'INT8 with outlier features in floating point (LLM.int8)';
 const WHAT = 'selected MatMul or Gemm with a constant float32 weight in the main graph';
 /** Round and Gather with negative axes exist from 11 on. */
 const NEEDED_OPSET = 11;

@@ -8,7 +8,7 @@ import { checkWeightOnly, matrixRequest, runWeightOnly, weightOnlyRunsOn } from 
 import { weightOnlyParams } from './support/weight-only-params.ts';
 import { planWeightOnly } from './support/weight-only-plan.ts';
 
-const TITLE = 'Weight-only blocks, half-quadratic';
+const TITLE = 'Weight-only blocks, HQQ';
 
 const params = z.object({
   ...weightOnlyParams,

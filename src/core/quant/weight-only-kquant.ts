@@ -5,7 +5,7 @@ import { kQuantSearch } from './support/search/kquant.ts';
 import { checkWeightOnly, matrixRequest, runWeightOnly, weightOnlyRunsOn } from './support/weight-only.ts';
 import { weightOnlyParams } from './support/weight-only-params.ts';
 
-const TITLE = 'Weight-only blocks, k-quant search';
+const TITLE = 'Weight-only blocks, k-quant';
 
 export const step = defineStep({
   id: 'weight-only-kquant',

@@ -5,7 +5,7 @@ import { clipSearch } from './support/search/clip.ts';
 import { checkWeightOnly, matrixRequest, runWeightOnly, weightOnlyRunsOn } from './support/weight-only.ts';
 import { weightOnlyParams } from './support/weight-only-params.ts';
 
-const TITLE = 'Weight-only blocks, clipped for the least squares';
+const TITLE = 'Weight-only blocks, MSE clipping';
 
 export const step = defineStep({
   id: 'weight-only-mse',

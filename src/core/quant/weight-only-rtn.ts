@@ -4,7 +4,7 @@ import { quantizeMatrix } from './support/nbits-matrix.ts';
 import { checkWeightOnly, matrixRequest, runWeightOnly, weightOnlyRunsOn } from './support/weight-only.ts';
 import { weightOnlyParams } from './support/weight-only-params.ts';
 
-const TITLE = 'Weight-only blocks, round to nearest';
+const TITLE = 'Weight-only blocks, round to nearest (RTN)';
 
 export const step = defineStep({
   id: 'weight-only-rtn',

@@ -11,7 +11,7 @@ import { adviceBefore, nothingToDo, someOf } from './report.ts';
 import { opsetOf } from './scopes.ts';
 import type { StaticParams } from './static-params.ts';
 
-export const STATIC_TITLE = 'INT8, activations quantized by calibration';
+export const STATIC_TITLE = 'Static INT8';
 
 const isCore = ({ opType }: Node) => qdqOps[opType]?.role === 'core';
 export const nothingStatic = () =>
