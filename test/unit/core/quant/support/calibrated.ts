@@ -9,8 +9,8 @@ import { openNodeRuntime } from '../../../../../src/runtime/node-ort.ts';
 import { memoryStore } from './bench.ts';
 import { sampleValues } from './models.ts';
 
-const target = { provider: 'cpu', threads: 1 } as const;
-export const executor = createExecutor(async () => (await openNodeRuntime(target)).port, target);
+export const cpuTarget = { provider: 'cpu', threads: 1 } as const;
+export const executor = createExecutor(async () => (await openNodeRuntime(cpuTarget)).port, cpuTarget);
 
 export function applyCalibrated(
   definition: StepDefinition,

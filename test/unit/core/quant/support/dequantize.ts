@@ -1,21 +1,16 @@
-/** What a MatMulNBits node's stored weight means. */
+/** What a blockwise quantized weight stands for, by the definition of com.microsoft.MatMulNBits: [K, N] in float64. */
 import { intAttr } from '../../../../../src/core/ir/attributes.ts';
 import { readTensorBytes, readTensorFloats } from '../../../../../src/core/ir/tensor.ts';
 import type { Model, Node } from '../../../../../src/core/ir/types.ts';
+import type { NBitsMatrix } from '../../../../../src/core/quant/support/nbits-store.ts';
 import { codeAt } from '../../../../../src/core/quant/support/pack-nbits.ts';
 
-/** The weight that a MatMulNBits node stands for, as [K, N] in float64. */
-export async function dequantize(model: Model, node: Node): Promise<number[]> {
-  const [K, N, bits, blockSize] = ['K', 'N', 'bits', 'block_size'].map((name) => intAttr(node, name, 0)) as [
-    number,
-    number,
-    2 | 4 | 8,
-    number,
-  ];
-  const { initializers } = model.graph;
-  const packed = await readTensorBytes(initializers.get(node.inputs[1]!)!);
-  const scales = await readTensorFloats(initializers.get(node.inputs[2]!)!);
-  const zeroTensor = node.inputs[3] ? initializers.get(node.inputs[3]) : undefined;
+type Stored = Pick<NBitsMatrix, 'K' | 'N' | 'bits' | 'blockSize' | 'packed' | 'scales' | 'zeroPoints'>;
+
+export async function weightOf({ K, N, bits, blockSize, ...stored }: Stored): Promise<number[]> {
+  const packed = await readTensorBytes(stored.packed);
+  const scales = await readTensorFloats(stored.scales);
+  const zeroTensor = stored.zeroPoints;
   const zeroPoints = zeroTensor?.dtype === 'uint8' ? await readTensorBytes(zeroTensor) : undefined;
   const floatZeros = zeroTensor && !zeroPoints ? await readTensorFloats(zeroTensor) : undefined;
   const blocks = Math.ceil(K / blockSize);
@@ -29,5 +24,19 @@ export async function dequantize(model: Model, node: Node): Promise<number[]> {
       ? codeAt(zeroPoints.subarray(n * zeroPointRow), block, bits)
       : (floatZeros?.[n * blocks + block] ?? 2 ** (bits - 1));
     return (code - zero) * scales[n * blocks + block]!;
+  });
+}
+
+/** Of a MatMulNBits node. */
+export function dequantize({ graph }: Model, node: Node): Promise<number[]> {
+  const tensor = (index: number) => graph.initializers.get(node.inputs[index] ?? '');
+  return weightOf({
+    K: intAttr(node, 'K', 0),
+    N: intAttr(node, 'N', 0),
+    bits: intAttr(node, 'bits', 0) as Stored['bits'],
+    blockSize: intAttr(node, 'block_size', 0) as Stored['blockSize'],
+    packed: tensor(1)!,
+    scales: tensor(2)!,
+    zeroPoints: tensor(3),
   });
 }

@@ -14,8 +14,8 @@ import { closeScopes, openScopes } from '../../../../../src/core/quant/support/s
 import { dropIfUnused } from '../../../../../src/core/quant/support/weights.ts';
 import type { StepContext } from '../../../../../src/core/step/define.ts';
 import { countOps, memoryStore, relativeError, runOnNode, runtimes } from './bench.ts';
+import { weightOf } from './dequantize.ts';
 import { floatTensor, gemmModel, matmulModel, modelAround, product, sampleValues } from './models.ts';
-import { weightOf } from './nbits.ts';
 
 const ctx = { ...quietJob, store: memoryStore } as StepContext;
 

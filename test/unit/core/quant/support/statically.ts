@@ -6,13 +6,11 @@ import { simplifySteps } from '../../../../../src/core/recipe/presets.ts';
 import { stepRegistry } from '../../../../../src/core/recipe/registry.ts';
 import type { CalibrationSource } from '../../../../../src/core/step/define.ts';
 import { runSteps, type StepsOutcome } from '../../../../../src/core/step/run-steps.ts';
-import { createExecutor } from '../../../../../src/runtime/executor.ts';
-import { openNodeRuntime } from '../../../../../src/runtime/node-ort.ts';
 import { memoryStore } from './bench.ts';
+import { cpuTarget, executor } from './calibrated.ts';
 import { sampleValues } from './models.ts';
 
-export const cpuTarget = { provider: 'cpu', threads: 1 } as const;
-export const executor = createExecutor(async () => (await openNodeRuntime(cpuTarget)).port, cpuTarget);
+export { cpuTarget, executor };
 
 const count = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
 
