@@ -27,6 +27,11 @@ const variants: Readonly<Record<string, readonly Readonly<Record<string, unknown
   smoothquant: [{ insertMul: true, layers: true }],
 };
 
+/** Steps that act on what another quantizer left: that one runs first. */
+const preludes: Readonly<Record<string, { readonly id: string; readonly params: object }>> = {
+  'bias-correction': { id: 'dynamic-int8', params: { reduceRange: true } },
+};
+
 export interface Quantizer {
   readonly label: string;
   readonly step: StepDefinition;
@@ -62,9 +67,17 @@ export async function attempt(
   extra: object = {},
 ): Promise<Attempt> {
   const asked = { ...params, ...extra };
-  const advisories = [...(step.check?.(model, step.params.parse(asked)) ?? [])];
+  const prelude = preludes[step.id];
+  const steps = [
+    ...(prelude ? [{ id: prelude.id, params: { ...prelude.params, ...extra } }] : []),
+    { id: step.id, params: asked },
+  ].map(({ id, params: given }) => {
+    const definition = stepRegistry.get(id)!;
+    return { definition, params: definition.params.parse(given) as Record<string, unknown> };
+  });
+  const advisories = steps.flatMap(({ definition, params: given }) => definition.check?.(model, given) ?? []);
   try {
-    const outcome = await applyCalibrated(step, model, options.calibration, asked, options);
+    const outcome = await applyCalibrated(step, model, options.calibration, asked, { ...options, steps });
     return { outcome, advisories: [...advisories, ...outcome.advisories] };
   } catch (error) {
     return { error: asStudioError(error), advisories };
