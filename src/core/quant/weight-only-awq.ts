@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { defineStep, type StepContext } from '../step/define.ts';
 import { type AwqChoice, applyAwqToPlan } from './support/awq-scales.ts';
-import { rowsParam, samplesParam } from './support/calibration.ts';
+import { samplesParam } from './support/calibration.ts';
 import { clipBlocks } from './support/clip-blocks.ts';
-import type { LinearSite } from './support/linear-sites.ts';
 import { quantizeMatrix } from './support/nbits-matrix.ts';
 import { nodeLabel } from './support/patterns.ts';
 import type { BlockClip } from './support/scale/block-losses.ts';
@@ -16,8 +15,7 @@ const params = z.object({
   ...weightOnlyParams,
   clip: z.boolean().default(true).meta({
     title: 'Search clipping',
-    description:
-      'Per block, cut the largest weights where that makes the output more accurate; not for query and key projections.',
+    description: 'Per block, cut the largest weights where that makes the output more accurate.',
   }),
   useWeights: z.boolean().default(true).meta({
     title: 'Weigh by weights too',
@@ -29,16 +27,13 @@ const params = z.object({
       'Where the factors fit into nothing that is there (an attention output, say), put a small Mul node if it is worth it.',
   }),
   samples: samplesParam(128),
-  rows: rowsParam(),
+  rows: z.number().int().min(16).max(8192).default(512).meta({
+    title: 'Rows to judge very wide layers by',
+    description:
+      'Layers with up to 2048 inputs are judged by all positions in all samples. For wider ones so many positions are drawn at random.',
+    unit: 'rows',
+  }),
 });
-
-/** Softmax makes the most of small errors in what these compute, so AWQ's authors leave their range alone. */
-const queryOrKey =
-  /(^|[^a-z])(q|k|wq|wk|q_?proj|k_?proj|query|key|qkv|wqkv|qkv_?proj|c_attn|query_key_value)([^a-z0-9]|$)/i;
-
-export function isQueryOrKey({ node }: Pick<LinearSite, 'node'>): boolean {
-  return queryOrKey.test(nodeLabel(node));
-}
 
 function leaveFacts(ctx: StepContext, choices: readonly AwqChoice[]): void {
   ctx.leave({
@@ -70,12 +65,11 @@ export const step = defineStep({
   precision: 'lossy',
   needs: { execution: true, calibration: true },
   source:
-    'Lin, Tang, Tang, Yang, Dang, Gan, Han 2023, arXiv 2306.00978, sections 3.2 and 5.1; the error of single layers is searched, with alpha 0 among the candidates',
+    'Lin, Tang, Tang, Yang, Dang, Gan, Han 2023, arXiv 2306.00978, sections 3.2 and 5.1; the error of single layers is searched, one after the other, with alpha 0 among the candidates; query and key projections are clipped too, which the authors leave out, since each column is clipped only where its output gets closer',
   runsOn: weightOnlyRunsOn,
   check: (model, settings) => checkWeightOnly(model, settings, TITLE),
   run: async (ctx, settings) => {
-    const mayClip = (site: LinearSite) => settings.clip && !isQueryOrKey(site);
-    const choices = await applyAwqToPlan(ctx, settings, TITLE, mayClip);
+    const choices = await applyAwqToPlan(ctx, settings, TITLE);
     leaveFacts(ctx, choices);
     const clips = new Map(choices.flatMap((choice) => [...choice.clips]));
     await runWeightOnly(ctx, settings, TITLE, async (_, weight) => {

@@ -1,21 +1,26 @@
 /**
  * AWQ's search (Lin et al. 2023, arXiv 2306.00978, section 3.2): weights that meet large activations are worth more, so
  * their input channels are multiplied by s = mean|x|^alpha before they are rounded in blocks, and the activations are
- * divided by s. alpha is searched by the error of the layers' outputs on sampled calibration rows; alpha 0, which is
- * rounding to nearest, is a candidate, so that no layer's error there grows.
+ * divided by s. alpha is searched by the error of the layers' outputs on the calibration inputs; alpha 0, which is rounding
+ * to nearest, is a candidate, so that no layer's error there grows. One layer after the other, as in GPTQ (Frantar et al.
+ * 2023, section 3.3), each by the inputs it will meet. What a layer becomes does not depend on where
+ * its factors go: folded into the columns of a weight before it, they scale whole blocks there, whose codes stay.
  */
 import { throwIfCancelled } from '../../base/cancel.ts';
-import { ChannelSample } from '../../calib/channel-sample.ts';
-import { readTensorFloats } from '../../ir/tensor.ts';
+import { StudioError } from '../../base/errors/index.ts';
+import { walkLayers } from '../../calib/layer-walk.ts';
 import type { Node } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
+import { awqFactors, weightMeans } from './awq-factors.ts';
+import { adviseCalibrated, calibrationOf } from './calibration.ts';
 import type { LinearSite } from './linear-sites.ts';
 import { nodeLabel } from './patterns.ts';
 import { someOf } from './report.ts';
-import { type BlockClip, scaleLosses, searchClip } from './scale/block-losses.ts';
+import { type BlockClip, roundedWeight, scaleLosses, searchClip } from './scale/block-losses.ts';
+import { GroupInputs } from './scale/group-inputs.ts';
+import { RoundedCopy } from './scale/rounded-copy.ts';
 import { type Placement, ScaleFolder } from './scale/scale-folder.ts';
 import { findScaleGroups, type ScaleGroup } from './scale/scale-groups.ts';
-import { walkGroups } from './scale/walk-groups.ts';
 import { closeScopes, openScopes, type Scope } from './scopes.ts';
 import type { WeightOnlySettings } from './weight-only-params.ts';
 import { planWeightOnly, type WeightScheme } from './weight-only-plan.ts';
@@ -25,14 +30,16 @@ export interface AwqOptions {
   /** How a node's weight will be rounded; undefined: it will not, or not by this method. */
   readonly schemeOf: (node: Node) => WeightScheme | undefined;
   readonly samples: number;
-  /** Positions, of all samples, by which candidates are judged. */
+  /** Positions, of all samples, by which candidates are judged where there are too many channels for moments. */
   readonly rows: number;
+  /** Judge each layer by what it reads once the layers before it are rounded, to nearest as they will be. */
+  readonly isSequential: boolean;
   /** Divide by the weights' mean size too: s = mean|x|^alpha / mean|w|^(1 - alpha), as candidates besides. */
   readonly useWeights: boolean;
   /** Where factors fit into nothing that is there. */
   readonly insertMul: boolean;
-  /** Whether a layer's blocks may be clipped. */
-  readonly mayClip: (site: LinearSite) => boolean;
+  /** Whether to search clipping of blocks too, for layers whose weights are their own. */
+  readonly clip: boolean;
 }
 
 /** What was chosen for the layers that read one value. */
@@ -42,7 +49,7 @@ export interface AwqChoice {
   readonly factors: Float64Array;
   /** 0: nothing was better than rounding to nearest. */
   readonly alpha: number;
-  /** Squared error of the layers' outputs on the sampled rows: rounded to nearest, with the factors. */
+  /** Squared error of the layers' outputs on the calibration inputs: rounded to nearest, with the factors. */
   readonly before: number;
   readonly after: number;
   readonly clips: ReadonlyMap<Node, BlockClip>;
@@ -51,7 +58,6 @@ export interface AwqChoice {
 const STEPS = 20;
 /** 0.95, 0.9, ..., 0.5 of a block's range. */
 const CLIP_RATIOS = Array.from({ length: 10 }, (_, at) => 0.95 - 0.05 * at);
-const SMALLEST = 1e-4;
 /** A Mul node in every run must be worth it. */
 const WORTH_A_NODE = 0.97;
 
@@ -80,7 +86,8 @@ export async function applyAwqScales(ctx: StepContext, options: AwqOptions): Pro
 }
 
 /** What a weight-only step with calibration has besides its own settings. */
-export type AwqSettings = WeightOnlySettings & Pick<AwqOptions, 'samples' | 'rows' | 'useWeights' | 'insertMul'>;
+export type AwqSettings = WeightOnlySettings &
+  Pick<AwqOptions, 'samples' | 'rows' | 'clip' | 'useWeights' | 'insertMul'>;
 
 /**
  * For the layers that a weight-only step with these settings will round. Main graph only: what flows inside a subgraph
@@ -90,13 +97,17 @@ export async function applyAwqToPlan(
   ctx: StepContext,
   settings: AwqSettings,
   title: string,
-  mayClip: AwqOptions['mayClip'],
 ): Promise<readonly AwqChoice[]> {
   const { weights } = planWeightOnly(openScopes(ctx.model), settings, await ctx.shapes());
   const schemes = new Map<Node, WeightScheme>();
   for (const { sites, scheme } of weights)
     for (const { node, scope } of sites) if (!scope.outer) schemes.set(node, scheme);
-  return applyAwqScales(ctx, { ...settings, title, mayClip, schemeOf: (node) => schemes.get(node) });
+  return applyAwqScales(ctx, {
+    ...settings,
+    title,
+    isSequential: true,
+    schemeOf: (node) => schemes.get(node),
+  });
 }
 
 interface Plan {
@@ -139,35 +150,61 @@ class AwqSearch {
   /** Each group's rows are given up as soon as its factors are chosen. */
   async run(): Promise<void> {
     const { ctx, options } = this;
+    const { source, executor } = calibrationOf(ctx, options.title);
     if (this.plans.length === 0) return;
-    await walkGroups(ctx, {
-      step: options.title,
-      plans: this.plans,
+    const byRoot = new Map<string, Plan[]>();
+    for (const plan of this.plans) byRoot.set(plan.group.root, [...(byRoot.get(plan.group.root) ?? []), plan]);
+    const seen = new Map<Plan, GroupInputs>();
+    const inputsOf = (plan: Plan) => {
+      const { root: name, channels, axis } = plan.group;
+      const inputs = seen.get(plan) ?? new GroupInputs({ name, channels, axis, rows: options.rows, executor });
+      seen.set(plan, inputs);
+      return inputs;
+    };
+    const copy = new RoundedCopy(ctx);
+    const { samples } = await walkLayers({
+      model: copy.model,
+      executor,
+      source,
+      wanted: byRoot.keys(),
+      mode: 'edit',
+      job: ctx,
+      store: ctx.store,
       maxSamples: options.samples,
-      sampleOf: ({ group: { root, channels } }) =>
-        new ChannelSample(root, { channels, rows: options.rows, seed: root }),
-      decide: async (plan, sample) => {
-        this.choices.push(await this.#choose(plan, sample));
+      visitor: {
+        observe: async ({ name, sample, dims, values }) => {
+          for (const plan of byRoot.get(name)!) await inputsOf(plan).observe(values, dims, sample);
+        },
+        leave: async ({ values }) => {
+          for (const name of values)
+            for (const plan of byRoot.get(name) ?? []) {
+              const choice = await this.#choose(plan, inputsOf(plan));
+              seen.delete(plan);
+              this.choices.push(choice);
+              if (options.isSequential) await this.#round(choice, copy);
+            }
+        },
       },
+    }).finally(async () => {
+      for (const inputs of seen.values()) await inputs.close();
     });
+    adviseCalibrated(ctx, source.origin, samples);
   }
 
-  async #choose(plan: Plan, sample: ChannelSample): Promise<AwqChoice> {
+  async #choose(plan: Plan, seen: GroupInputs): Promise<AwqChoice> {
     const { ctx, options } = this;
     const { group, placement } = plan;
     const stage = 'searching factors';
     ctx.onProgress({ stage, done: this.choices.length, total: this.plans.length, unit: 'tensors' });
+    if (seen.seen === 0) throw new StudioError('calib/too-few-samples', { tensor: group.root, count: 0, needed: 1 });
     const sites = group.chosen.map(({ site }) => site!);
-    const { values: rows, count } = sample.rows();
-    const trialOf = (site: LinearSite) => {
-      const scheme = options.schemeOf(site.node)!;
-      return { executor: ctx.executor!, site, scheme, rows, count };
-    };
-    const candidates = await this.#candidates(sites, sample, placement.fold !== undefined || options.insertMul);
+    const inputs = await seen.finish();
+    const trialOf = (site: LinearSite) => ({ ...this.#roundingOf(site), inputs });
+    const mayScale = placement.fold !== undefined || options.insertMul;
+    const candidates = await this.#candidates(sites, seen.meanMagnitudes(), mayScale);
     const losses = candidates.map(() => 0);
     for (const site of sites) {
-      throwIfCancelled(ctx.signal);
-      await ctx.yield();
+      await this.#breathe();
       const own = await scaleLosses(
         trialOf(site),
         candidates.map(({ factors }) => factors),
@@ -180,22 +217,41 @@ class AwqSearch {
     const { factors, alpha } = candidates[best]!;
     const clips = new Map<Node, BlockClip>();
     for (const site of sites) {
-      if (!options.mayClip(site)) continue;
-      throwIfCancelled(ctx.signal);
-      await ctx.yield();
+      const isShared = sites.some((other) => other !== site && other.weight.tensor === site.weight.tensor);
+      if (isShared || !options.clip) continue;
+      await this.#breathe();
       clips.set(site.node, await searchClip(trialOf(site), CLIP_RATIOS, factors));
     }
     return { group, placement, factors, alpha, before, after: losses[best]!, clips };
   }
 
+  /** In the model that the walk runs on: what comes after is judged by what it will see. */
+  async #round({ group, factors, clips }: AwqChoice, copy: RoundedCopy): Promise<void> {
+    for (const { site } of group.chosen) {
+      await this.#breathe();
+      const ratios = clips.get(site!.node)?.ratios;
+      await copy.replace(site!, await roundedWeight(this.#roundingOf(site!), factors, ratios));
+    }
+  }
+
+  #roundingOf(site: LinearSite) {
+    return { executor: this.ctx.executor!, site, scheme: this.options.schemeOf(site.node)! };
+  }
+
+  async #breathe(): Promise<void> {
+    throwIfCancelled(this.ctx.signal);
+    await this.ctx.yield();
+  }
+
   /** The first one is rounding to nearest. */
-  async #candidates(sites: readonly LinearSite[], sample: ChannelSample, mayScale: boolean) {
+  async #candidates(sites: readonly LinearSite[], activations: Float64Array, mayScale: boolean) {
     const candidates: { alpha: number; factors: Float64Array }[] = [
-      { alpha: 0, factors: new Float64Array(sample.channels).fill(1) },
+      { alpha: 0, factors: new Float64Array(activations.length).fill(1) },
     ];
     if (!mayScale) return candidates;
-    const activations = sample.meanMagnitudes();
-    const weights = this.options.useWeights ? await weightMeans(sites, this.options) : undefined;
+    const weights = this.options.useWeights
+      ? await weightMeans(sites, (site) => this.options.schemeOf(site.node)!.blockSize)
+      : undefined;
     for (let step = 1; step <= STEPS; step += 1) {
       const alpha = step / STEPS;
       candidates.push({ alpha, factors: awqFactors(activations, undefined, alpha) });
@@ -203,45 +259,4 @@ class AwqSearch {
     }
     return candidates;
   }
-}
-
-/**
- * s = x^alpha / w^(1 - alpha), of geometric mean 1 between its extremes. A channel that is never active tells nothing:
- * it gets 1.
- */
-export function awqFactors(x: Float64Array, w: Float64Array | undefined, alpha: number): Float64Array {
-  const factors = x.map((mean, channel) =>
-    Math.max(mean ** alpha / (w ? w[channel]! ** (1 - alpha) + SMALLEST : 1), SMALLEST),
-  );
-  let [low, high] = [Number.POSITIVE_INFINITY, 0];
-  for (const [channel, factor] of factors.entries()) {
-    if (x[channel] === 0) continue;
-    low = Math.min(low, factor);
-    high = Math.max(high, factor);
-  }
-  const middle = high > 0 ? Math.sqrt(low * high) : 1;
-  return factors.map((factor, channel) => (x[channel] === 0 ? 1 : factor / middle));
-}
-
-/** Of each input channel the mean over columns of |w| against the largest in its block (AutoAWQ's second statistic). */
-async function weightMeans(sites: readonly LinearSite[], { schemeOf }: AwqOptions): Promise<Float64Array> {
-  const sums = new Float64Array(sites[0]!.K);
-  let columns = 0;
-  for (const site of sites) {
-    const { K, N, order } = site;
-    const { blockSize } = schemeOf(site.node)!;
-    const values = await readTensorFloats(site.weight.tensor);
-    const [kStride, nStride] = order === 'columns' ? [N, 1] : [1, K];
-    for (let n = 0; n < N; n += 1)
-      for (let first = 0; first < K; first += blockSize) {
-        const end = Math.min(K, first + blockSize);
-        let largest = 0;
-        for (let k = first; k < end; k += 1) largest = Math.max(largest, Math.abs(values[k * kStride + n * nStride]!));
-        if (largest === 0) continue;
-        for (let k = first; k < end; k += 1)
-          sums[k] = sums[k]! + Math.abs(values[k * kStride + n * nStride]!) / largest;
-      }
-    columns += N;
-  }
-  return sums.map((sum) => sum / columns);
 }

@@ -6,8 +6,8 @@ import type { Model } from '../../../../src/core/ir/types.ts';
 import { expandHalfWeights } from '../../../../src/core/onnx/half-weights.ts';
 import { readModel } from '../../../../src/core/onnx/read.ts';
 import { modelToBytes } from '../../../../src/core/onnx/write.ts';
-import { awqFactors } from '../../../../src/core/quant/support/awq-scales.ts';
-import { isQueryOrKey, step } from '../../../../src/core/quant/weight-only-awq.ts';
+import { awqFactors } from '../../../../src/core/quant/support/awq-factors.ts';
+import { step } from '../../../../src/core/quant/weight-only-awq.ts';
 import { step as roundToNearest } from '../../../../src/core/quant/weight-only-rtn.ts';
 import type { CalibrationSource, StepDefinition } from '../../../../src/core/step/define.ts';
 import { loadSampleTask, nodeRunner } from '../eval/tasks/support.ts';
@@ -53,28 +53,6 @@ describe('awqFactors', () => {
   });
 });
 
-it('knows query and key projections by their names', () => {
-  const named = (name: string) =>
-    isQueryOrKey({ node: { name, opType: 'MatMul', domain: '', inputs: [], outputs: [], attributes: new Map() } });
-  for (const name of [
-    '/layers.0/self_attn/q_proj/MatMul',
-    '/h.0/attn/c_attn/Gemm',
-    'key',
-    '/attn/qkv/MatMul',
-    'layer.0.attention.query',
-  ])
-    expect(named(name), name).toBe(true);
-  for (const name of [
-    '/mlp/up_proj/MatMul',
-    '/o_proj/MatMul',
-    '/v_proj/MatMul',
-    '/lm_head/MatMul',
-    'monkey',
-    'block_k2',
-  ])
-    expect(named(name), name).toBe(false);
-});
-
 describe('AWQ', () => {
   it('loses less than rounding to nearest where activations have outliers, on inputs it has not seen', async () => {
     const source = outlierModel();
@@ -91,6 +69,28 @@ describe('AWQ', () => {
       ]);
       expect(scaledOf(outcome)[0]!.errorReduction).toBeGreaterThan(0.3);
     }
+  });
+
+  it('clips where that brings the outputs closer, query projections too, and says by how much', async () => {
+    const source = outlierModel();
+    const coarse = { ...settings, bits: 2 };
+    const quantize = (clip: boolean) => applyCalibrated(awq, source, outlierCalibration(), { ...coarse, clip });
+    const [plain, clipped] = [await quantize(false), await quantize(true)];
+    const gains = (clipped.ledger[0]!.facts!.scaled as { clipErrorReduction: number }[]).map(
+      ({ clipErrorReduction }) => clipErrorReduction,
+    );
+    for (const gain of gains) expect(gain).toBeGreaterThan(0.05);
+    expect((await errors(source, clipped.model))[0]!).toBeLessThan((await errors(source, plain.model))[0]!);
+  });
+
+  it('judges a layer by what it reads once those before it are rounded', async () => {
+    const source = outlierModel();
+    const [both, alone] = [
+      await applyCalibrated(awq, source, outlierCalibration(), { ...settings, bits: 2 }),
+      await applyCalibrated(awq, source, outlierCalibration(), { ...settings, bits: 2, exclude: ['g', 'u'] }),
+    ];
+    const second = (outcome: typeof both) => scaledOf(outcome).find(({ value }) => value === 'm')!.errorReduction;
+    expect(second(both)).not.toBe(second(alone));
   });
 
   it('runs alike on every runtime', async () => {

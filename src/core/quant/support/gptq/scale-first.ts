@@ -7,7 +7,7 @@ import { openScopes } from '../scopes.ts';
 import type { WeightOnlySettings } from '../weight-only-params.ts';
 import { planWeightOnly, type WeightScheme } from '../weight-only-plan.ts';
 
-/** Positions by which AWQ judges its candidates; its own step has it as a parameter. */
+/** Positions by which AWQ judges very wide layers; its own step has it as a parameter. */
 const ROWS = 512;
 
 /** Nothing is clipped: GPTQ chooses the ranges of blocks itself, when it comes to them. */
@@ -27,7 +27,9 @@ export async function scaleFirst(
     rows: ROWS,
     useWeights: true,
     insertMul: true,
-    mayClip: () => false,
+    // GPTQ rounds better than to nearest: the inputs of the float model are closer to what layers will read.
+    isSequential: false,
+    clip: false,
   });
   ctx.leave({
     scaled: choices.map(({ group, placement, alpha, before, after }) => ({

@@ -1,11 +1,11 @@
 /**
- * What rounding a layer's weight in blocks does to its output on sampled rows, computed by the runtime: for factors on
- * its input channels, and for clipping its blocks. Rounding follows nbits-parameters.ts, but for ties.
+ * What rounding a layer's weight in blocks does to its output on calibration inputs, computed by the runtime: for factors
+ * on its input channels, and for clipping its blocks. Rounding follows nbits-parameters.ts, but for ties.
  */
-import { attrInts } from '../../../ir/attributes.ts';
 import type { Executor } from '../../../step/define.ts';
 import type { LinearSite } from '../linear-sites.ts';
 import type { WeightScheme } from '../weight-only-plan.ts';
+import { blockMoments, type LayerInputs } from './group-inputs.ts';
 import { KernelModel, type Ref, runKernel } from './kernel-model.ts';
 import { type ColumnTile, columnTiles } from './weight-columns.ts';
 
@@ -13,15 +13,8 @@ export interface BlockTrial {
   readonly executor: Executor;
   readonly site: LinearSite;
   readonly scheme: WeightScheme;
-  /** [count, K] */
-  readonly rows: Float32Array;
-  readonly count: number;
+  readonly inputs: LayerInputs;
 }
-
-/** Bytes of the partial products of one clip search, [blocks, rows, columns]. */
-const PARTIAL_BYTES = 96 << 20;
-/** The same rounding error of a block is judged by fewer rows than a whole layer's. */
-const CLIP_ROWS = 256;
 
 /** A weight in blocks, [blocks, size, columns], with what rounding makes of it. */
 class BlockKernel extends KernelModel {
@@ -75,6 +68,26 @@ class BlockKernel extends KernelModel {
     return this.op('Mul', [this.op('Sub', [codes, zero]), scale]);
   }
 
+  /** The weight [K, columns] that a layer has whose channels are multiplied by factors [K, 1], clipped and rounded. */
+  roundedWeight(weight: Ref, scale: Ref, ratio?: Ref): Ref {
+    const blocked = this.intoBlocks(this.op('Mul', [weight, scale]));
+    const rounded = this.rounded(ratio ? this.clipped(blocked, ratio) : blocked);
+    return this.op('Div', [this.fromBlocks(rounded), scale]);
+  }
+
+  /** Of the layer's output, for an error [K, columns] of its weight -> [1, columns]. */
+  squaredOutput(inputs: LayerInputs, error: Ref): Ref {
+    if (inputs.kind === 'moments') return this.weighted(this.constant([this.K, this.K], inputs.moments), error, 0);
+    const rows = this.constant([inputs.count, this.K], inputs.rows);
+    return this.reduce('ReduceSumSquare', this.op('MatMul', [rows, error]), [0]);
+  }
+
+  /** sum(E * (G E)) over an axis */
+  weighted(moments: Ref, error: Ref, axis: number): Ref {
+    const product = this.op('Mul', [this.op('MatMul', [moments, error]), error]);
+    return this.op('ReduceSum', [product, this.ints([axis])]);
+  }
+
   /** Of each block of each column, with zero among its values. */
   #extremes(blocked: Ref): [Ref, Ref] {
     const zero = this.scalar(0);
@@ -94,20 +107,18 @@ class BlockKernel extends KernelModel {
  * @param candidates K positive factors each
  */
 export async function scaleLosses(trial: BlockTrial, candidates: readonly Float64Array[]): Promise<number[]> {
-  const { executor, site, scheme, rows, count } = trial;
+  const { executor, site, scheme, inputs } = trial;
   const { K } = site;
   const losses = candidates.map(() => 0);
   for await (const { columns, values } of columnTiles(site)) {
     const kernel = new BlockKernel(K, columns, scheme);
     const scale = kernel.input('scale', [K, 1]);
     const weight = kernel.constant([K, columns], values);
-    const rounded = kernel.rounded(kernel.intoBlocks(kernel.op('Mul', [weight, scale])));
-    const error = kernel.op('Sub', [kernel.op('Div', [kernel.fromBlocks(rounded), scale]), weight]);
-    const output = kernel.op('MatMul', [kernel.constant([count, K], rows), error]);
-    kernel.output(kernel.reduce('ReduceSumSquare', output, [0, 1]));
+    const error = kernel.op('Sub', [kernel.roundedWeight(weight, scale), weight]);
+    kernel.output(kernel.op('ReduceSum', [kernel.squaredOutput(inputs, error), kernel.ints([1])]));
     const feeds = candidates.map((factors) => ({ scale: { dims: [K, 1], values: Float32Array.from(factors) } }));
     const results = await runKernel(executor, kernel, feeds);
-    for (const [index, [loss]] of results.entries()) losses[index] = losses[index]! + loss![0]!;
+    for (const [index, [loss]] of results.entries()) losses[index] = losses[index]! + Math.max(0, loss![0]!);
   }
   return losses;
 }
@@ -123,53 +134,57 @@ export interface BlockClip {
 
 /**
  * For each block of each column the ratio with the least squared error of its part of the output. Parts add up in the
- * output, so it is the whole that decides whether a tile of columns is clipped at all.
+ * output, so it is the whole of a column that decides whether that is clipped at all.
  * @param ratios to try besides 1
- * @param factors the weight's input channels are multiplied by, the rows divided
+ * @param factors the weight's input channels are multiplied by, the inputs divided
  */
 export async function searchClip(
   trial: BlockTrial,
   ratios: readonly number[],
   factors: Float64Array,
 ): Promise<BlockClip> {
-  const { site, scheme } = trial;
+  const { site, scheme, inputs } = trial;
   const blocks = Math.ceil(site.K / scheme.blockSize);
-  const count = Math.min(trial.count, CLIP_ROWS);
-  const rows = Float32Array.from(trial.rows.subarray(0, count * site.K), (x, at) => x / factors[at % site.K]!);
   const chosen = new Float32Array(blocks * site.N).fill(1);
+  const moments = blockMoments(inputs, site.K, scheme.blockSize);
   let [before, after] = [0, 0];
-  const limit = Math.max(site.K, Math.floor((PARTIAL_BYTES / 4 / (blocks * count)) * site.K));
-  for await (const tile of columnTiles(site, Math.min(limit, 2 << 20))) {
-    const values = Float32Array.from(tile.values, (w, at) => w * factors[Math.floor(at / tile.columns)]!);
-    const scaled = { ...trial, rows, count };
-    const best = await bestRatios(scaled, { ...tile, values }, ratios);
-    const [plain, clipped] = await tileLosses(scaled, { ...tile, values }, best);
-    before += plain;
-    after += Math.min(plain, clipped);
-    if (!(clipped < plain)) continue;
-    for (let block = 0; block < blocks; block += 1)
-      chosen.set(best.subarray(block * tile.columns, (block + 1) * tile.columns), block * site.N + tile.first);
+  for await (const tile of columnTiles(site)) {
+    const { first, columns } = tile;
+    const best = await bestRatios(trial, tile, { ratios, factors, moments });
+    const [plain, clipped] = await columnLosses(trial, tile, factors, best);
+    for (let column = 0; column < columns; column += 1) {
+      before += plain[column]!;
+      after += Math.min(plain[column]!, clipped[column]!);
+      if (!(clipped[column]! < plain[column]!)) continue;
+      for (let block = 0; block < blocks; block += 1)
+        chosen[block * site.N + first + column] = best[block * columns + column]!;
+    }
   }
   return { ratios: chosen, before, after };
 }
 
+interface ClipSearch {
+  readonly ratios: readonly number[];
+  readonly factors: Float64Array;
+  /** [blocks, size, size] */
+  readonly moments: Float32Array;
+}
+
+/** [blocks, columns] */
 async function bestRatios(
-  { executor, site, scheme, rows, count }: BlockTrial,
+  { executor, site, scheme }: BlockTrial,
   { columns, values }: ColumnTile,
-  ratios: readonly number[],
+  { ratios, factors, moments }: ClipSearch,
 ): Promise<Float32Array> {
-  const kernel = new BlockKernel(site.K, columns, scheme);
+  const { K } = site;
+  const { blockSize } = scheme;
+  const kernel = new BlockKernel(K, columns, scheme);
   const ratio = kernel.input('ratio', [1, 1, 1]);
-  const blocked = kernel.intoBlocks(kernel.constant([site.K, columns], values));
-  const error = kernel.op('Sub', [kernel.rounded(kernel.clipped(blocked, ratio)), blocked]);
-  // [rows, K] -> [blocks, rows, size]
-  const missing = kernel.blocks * scheme.blockSize - site.K;
-  const x = kernel.constant([count, site.K], rows);
-  const padded = missing === 0 ? x : kernel.op('Pad', [x, kernel.ints([0, 0, 0, missing])]);
-  const parts = kernel.op('Transpose', [kernel.reshape(padded, [count, kernel.blocks, scheme.blockSize])], {
-    perm: attrInts([1, 0, 2]),
-  });
-  kernel.output(kernel.reduce('ReduceSumSquare', kernel.op('MatMul', [parts, error]), [1]));
+  const weight = kernel.constant([K, columns], values);
+  const scale = kernel.constant([K, 1], factors);
+  const error = kernel.op('Sub', [kernel.roundedWeight(weight, scale, ratio), weight]);
+  const own = kernel.constant([kernel.blocks, blockSize, blockSize], moments);
+  kernel.output(kernel.weighted(own, kernel.intoBlocks(error), 1));
   const tried = [1, ...ratios];
   const feeds = tried.map((value) => ({ ratio: { dims: [1, 1, 1], values: Float32Array.of(value) } }));
   const losses = (await runKernel(executor, kernel, feeds)).map(([loss]) => loss!);
@@ -180,23 +195,49 @@ async function bestRatios(
   });
 }
 
-/** Of the whole output of these columns, without clipping and with the given ratios. */
-async function tileLosses(
-  { executor, site, scheme, rows, count }: BlockTrial,
+/** Of the output of each of these columns, without clipping and with the given ratios. */
+async function columnLosses(
+  { executor, site, scheme, inputs }: BlockTrial,
   { columns, values }: ColumnTile,
+  factors: Float64Array,
   best: Float32Array,
-): Promise<[number, number]> {
+): Promise<[Float32Array, Float32Array]> {
   const kernel = new BlockKernel(site.K, columns, scheme);
   const dims = [kernel.blocks, 1, columns];
   const ratio = kernel.input('ratio', dims);
   const weight = kernel.constant([site.K, columns], values);
-  const rounded = kernel.rounded(kernel.clipped(kernel.intoBlocks(weight), ratio));
-  const error = kernel.op('Sub', [kernel.fromBlocks(rounded), weight]);
-  const output = kernel.op('MatMul', [kernel.constant([count, site.K], rows), error]);
-  kernel.output(kernel.reduce('ReduceSumSquare', output, [0, 1]));
+  const rounded = kernel.roundedWeight(weight, kernel.constant([site.K, 1], factors), ratio);
+  kernel.output(kernel.squaredOutput(inputs, kernel.op('Sub', [rounded, weight])));
   const [[plain], [clipped]] = (await runKernel(executor, kernel, [
     { ratio: { dims, values: new Float32Array(best.length).fill(1) } },
     { ratio: { dims, values: best } },
   ])) as [[Float32Array], [Float32Array]];
-  return [plain[0]!, clipped[0]!];
+  return [plain.map((loss) => Math.max(0, loss)), clipped.map((loss) => Math.max(0, loss))];
+}
+
+/**
+ * What the layer's weight becomes in the end, factors undone.
+ * @param ratios [blocks, N], as `searchClip` gives them
+ * @returns [K, N]
+ */
+export async function roundedWeight(
+  { executor, site, scheme }: Omit<BlockTrial, 'inputs'>,
+  factors: Float64Array,
+  ratios: Float32Array | undefined,
+): Promise<Float32Array> {
+  const { K, N } = site;
+  const result = new Float32Array(K * N);
+  for await (const { first, columns, values } of columnTiles(site)) {
+    const kernel = new BlockKernel(K, columns, scheme);
+    const scale = kernel.input('scale', [K, 1]);
+    const own = Float32Array.from({ length: kernel.blocks * columns }, (_, at) =>
+      ratios ? ratios[Math.floor(at / columns) * N + first + (at % columns)]! : 1,
+    );
+    const ratio = kernel.constant([kernel.blocks, 1, columns], own);
+    kernel.output(kernel.roundedWeight(kernel.constant([K, columns], values), scale, ratio));
+    const feeds = [{ scale: { dims: [K, 1], values: Float32Array.from(factors) } }];
+    const [[rounded]] = (await runKernel(executor, kernel, feeds)) as [[Float32Array]];
+    for (let k = 0; k < K; k += 1) result.set(rounded.subarray(k * columns, (k + 1) * columns), k * N + first);
+  }
+  return result;
 }
