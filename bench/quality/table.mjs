@@ -92,7 +92,9 @@ Made by three commands, in this order; do not edit:
 Every figure is measured: the file as it is saved, the task's metric on that file run by onnxruntime-node (native, level
 all), the seconds that the quantization steps alone took. Reference files are judged by the same task and runtime.
 "ort-..." are onnxruntime 1.30's Python quantizers with their defaults (after \`quant_pre_process\`); "torch-..." are GPTQ,
-AWQ and RTN written in torch from the papers, float32 files with rounded weights, their MB computed. Bits per parameter
+AWQ and RTN written in torch from the papers, float32 files with rounded weights, their MB computed. Seconds: the
+reference's HQQ, k-quant, GPTQ and AWQ computed on a GPU where one is there, ours never; several models ran at once, and
+the two lists in runs of their own, so seconds are indications (bench/README.md has ratios within one run). Bits per parameter
 are of the whole file, what stays in float32 included. MatMulNBits runs 2, 4 and 8 bits, so 3-bit codes are stored in 4.
 "equal": the difference is below what chance alone makes (0.005 bits per byte, half a point of accuracy, 0.4 points of
 CER, or a twentieth of the loss itself). "smaller": worse by more than that, in less than two thirds of the bytes. Machine: ${machine}.
