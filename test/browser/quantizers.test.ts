@@ -86,7 +86,7 @@ const quantizers = [...stepRegistry.values()].filter(({ section }) => section ==
  * One for each operator that WebGPU computes: the others make the same ones (all blockwise methods end in MatMulNBits),
  * and every session on the adapter here, which is software, takes seconds.
  */
-const onWebGpu = ['weight-only-rtn', 'weight-only-bnb4', 'quantize-embeddings', 'weight-int8'];
+const onWebGpu = ['weight-only-rtn', 'weight-only-bnb4', 'quantize-embeddings'];
 
 const cosineOf = (report: Report, index: number, target: number) =>
   report.variants[index]!.measurements[target]!.evaluation!.metrics.find(({ metric }) => metric === 'cosine')!.value;
