@@ -2,7 +2,7 @@
 
 import type { JobContext } from '../core/base/progress.ts';
 import type { Report } from '../core/study/results.ts';
-import { executionProviders, type ModelRef } from '../core/study/schema.ts';
+import { executionProviders, type ModelRef, type Study, type Target } from '../core/study/schema.ts';
 import { filesByteLength, saveFiles } from '../core/study/variant.ts';
 import { type OptionSpec, type Parsed, UsageError } from './args.ts';
 import { defaultProvider } from './node-host.ts';
@@ -30,16 +30,36 @@ export const taskOptions = {
   seed: { type: 'string', value: 'N', help: 'seed of random inputs (default 1)' },
 } satisfies Record<string, OptionSpec>;
 
+/** Options that choose where variants run; read by `chosenTarget`. */
+export const targetOptions = {
+  provider: {
+    type: 'string',
+    value: 'NAME',
+    help: 'cpu (onnxruntime-node) or wasm (onnxruntime-web); default: cpu when installed',
+  },
+  threads: { type: 'string', value: 'N', help: 'threads (default: chosen from the machine)' },
+} satisfies Record<string, OptionSpec>;
+
 export interface ChosenModel {
   readonly file: OpenedFile;
   readonly modelKey: string;
   readonly ref: ModelRef;
   readonly sample: FoundSample | undefined;
   readonly task: ChosenTask;
+  /** The study of a link that goes with the model. */
+  readonly linked: Study | undefined;
 }
 
-/** @throws UsageError unless there is one model: a file, or --sample ID */
-export async function chooseModel(command: string, parsed: Parsed, job: JobContext): Promise<ChosenModel> {
+/**
+ * @param studyFor the study of a link, for the model with this key
+ * @throws UsageError unless there is one model: a file, or --sample ID
+ */
+export async function chooseModel(
+  command: string,
+  parsed: Parsed,
+  job: JobContext,
+  studyFor?: (modelKey: string) => Study | undefined,
+): Promise<ChosenModel> {
   const sampleId = parsed.string('sample');
   const [path, ...rest] = parsed.positionals;
   if (rest.length > 0 || (path === undefined) === (sampleId === undefined))
@@ -47,11 +67,12 @@ export async function chooseModel(command: string, parsed: Parsed, job: JobConte
   const sample = sampleId === undefined ? undefined : await findSample(sampleId);
   const file = await openModelFile(sample?.modelPath ?? path!, job);
   const modelKey = await file.sha256();
-  const task = await chooseTask({ parsed, model: file.model, sample, linked: undefined });
+  const linked = studyFor?.(modelKey);
+  const task = await chooseTask({ parsed, model: file.model, sample, linked });
   const ref: ModelRef = sample
     ? { kind: 'sample', id: sample.id }
     : { kind: 'file', name: file.name, sha256: modelKey, byteLength: file.graphBytes };
-  return { file, modelKey, ref, sample, task };
+  return { file, modelKey, ref, sample, task, linked };
 }
 
 export async function modelFacts({ file, modelKey, ref, sample, task }: ChosenModel): Promise<Report['model']> {
@@ -65,7 +86,14 @@ export async function modelFacts({ file, modelKey, ref, sample, task }: ChosenMo
   };
 }
 
-export async function chosenProvider(parsed: Parsed): Promise<'cpu' | 'wasm'> {
+export async function chosenTarget(parsed: Parsed): Promise<Target> {
+  return {
+    provider: await chosenProvider(parsed),
+    threads: parsed.number('threads', 0, { min: 0, max: 64, integer: true }),
+  };
+}
+
+async function chosenProvider(parsed: Parsed): Promise<'cpu' | 'wasm'> {
   const given = parsed.string('provider');
   if (given === undefined) return defaultProvider();
   if (given === 'cpu' || given === 'wasm') return given;

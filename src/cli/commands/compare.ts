@@ -4,15 +4,11 @@ import { overallVerdict } from '../../core/report/rows.ts';
 import { reportText } from '../../core/report/text.ts';
 import { runStudy } from '../../core/study/run.ts';
 import { type Study, studySchema } from '../../core/study/schema.ts';
-import { filesByteLength, saveFiles } from '../../core/study/variant.ts';
 import { type OptionSpec, type Parsed, parseCommandLine, parseDrop, UsageError } from '../args.ts';
-import { chosenProvider, taskOptions } from '../model-choice.ts';
+import { chooseModel, chosenTarget, modelFacts, targetOptions, taskOptions } from '../model-choice.ts';
 import { createNodeHost, nodeEnvironment } from '../node-host.ts';
-import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
 import { recipeFromFile, recipeFromPreset, studyFromLink } from '../recipes.ts';
-import { findSample } from '../samples.ts';
-import { chooseTask } from '../tasks.ts';
 import { writeTextFile } from '../write-model.ts';
 import type { Command } from './command.ts';
 
@@ -22,12 +18,7 @@ const options = {
   link: { type: 'string', value: 'URL', help: 'variants, task and gate of a link from the page' },
   ...taskOptions,
   samples: { type: 'string', value: 'N', help: 'how many samples to evaluate' },
-  provider: {
-    type: 'string',
-    value: 'NAME',
-    help: 'cpu (onnxruntime-node) or wasm (onnxruntime-web); default: cpu when installed',
-  },
-  threads: { type: 'string', value: 'N', help: 'threads (default: chosen from the machine)' },
+  ...targetOptions,
   runs: { type: 'string', value: 'N', help: 'timed runs a variant (default 20)' },
   'max-drop': {
     type: 'string',
@@ -50,26 +41,17 @@ export const compare: Command = {
   run: async (args) => {
     const parsed = parseCommandLine(args, options);
     const job = terminalJob();
-    const { path, sampleId } = chosenModel(parsed);
-    const sample = sampleId ? await findSample(sampleId) : undefined;
-    const file = await openModelFile(sample?.modelPath ?? path!, job);
-    const modelKey = await file.sha256();
     const link = parsed.string('link');
-    const linked = link ? studyFromLink(link) : undefined;
-    warnOfOtherModel(linked, modelKey);
-    const task = await chooseTask({ parsed, model: file.model, sample, linked });
-    const modelRef = sample
-      ? ({ kind: 'sample', id: sample.id } as const)
-      : ({ kind: 'file', name: file.name, sha256: modelKey, byteLength: file.graphBytes } as const);
+    const chosen = await chooseModel('compare', parsed, job, (modelKey) => {
+      const study = link ? studyFromLink(link) : undefined;
+      warnOfOtherModel(study, modelKey);
+      return study;
+    });
+    const { file, modelKey, task, linked } = chosen;
     const study: Study = studySchema.parse({
-      model: modelRef,
+      model: chosen.ref,
       variants: [baseline(linked), ...(await chosenRecipes(parsed, linked))],
-      targets: [
-        {
-          provider: await chosenProvider(parsed),
-          threads: parsed.number('threads', 0, { min: 0, max: 64, integer: true }),
-        },
-      ],
+      targets: [await chosenTarget(parsed)],
       task: task.ref,
       gate: {
         ...task.gate,
@@ -81,19 +63,12 @@ export const compare: Command = {
         latencyRuns: parsed.number('runs', linked?.plan.latencyRuns ?? 20, { min: 3, max: 1000, integer: true }),
       },
     });
-    const originalFiles = await saveFiles(file.model, file.name);
     const report = await runStudy({
       study,
       host: createNodeHost({ file, modelKey, task: task.prepare, dims: task.dims }),
       job,
       environment: nodeEnvironment(),
-      model: {
-        ref: modelRef,
-        name: sample?.title ?? file.name,
-        sha256: modelKey,
-        fileBytes: filesByteLength(originalFiles),
-        ...task.modelFacts,
-      },
+      model: await modelFacts(chosen),
     });
     job.done();
     const json = parsed.string('json');
@@ -106,14 +81,6 @@ export const compare: Command = {
     return verdict === 'fail' || verdict === 'not-evaluated' ? 1 : 0;
   },
 };
-
-function chosenModel(parsed: Parsed): { path?: string; sampleId?: string } {
-  const sampleId = parsed.string('sample');
-  const [path, ...rest] = parsed.positionals;
-  if (rest.length > 0 || (path === undefined) === (sampleId === undefined))
-    throw new UsageError('compare takes one model: a file, or --sample ID.');
-  return sampleId === undefined ? { path: path! } : { sampleId };
-}
 
 /** The original, with the runtime settings that the link has for it. */
 function baseline(linked: Study | undefined): Recipe {

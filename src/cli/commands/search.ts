@@ -5,7 +5,7 @@ import { runSearch } from '../../core/search/search.ts';
 import { gateSchema } from '../../core/study/schema.ts';
 import { type OptionSpec, type Parsed, parseCommandLine, parseDrop, UsageError } from '../args.ts';
 import { formatBytes, formatChange, formatMs, formatTable } from '../format.ts';
-import { chooseModel, chosenProvider, modelFacts, taskOptions } from '../model-choice.ts';
+import { chooseModel, chosenTarget, modelFacts, targetOptions, taskOptions } from '../model-choice.ts';
 import { createNodeHost, nodeEnvironment } from '../node-host.ts';
 import { terminalJob } from '../progress.ts';
 import { readState, stateWriter } from '../state-file.ts';
@@ -23,12 +23,7 @@ const options = {
   objective: { type: 'string', value: 'WHAT', help: 'size (default) or latency' },
   budget: { type: 'string', value: 'N', help: 'how many recipes to evaluate at most (default 24)' },
   'calibration-samples': { type: 'string', value: 'N', help: 'inputs for sensitivities (default 8)' },
-  provider: {
-    type: 'string',
-    value: 'NAME',
-    help: 'cpu (onnxruntime-node) or wasm (onnxruntime-web); default: cpu when installed',
-  },
-  threads: { type: 'string', value: 'N', help: 'threads (default: chosen from the machine)' },
+  ...targetOptions,
   state: { type: 'string', value: 'FILE', help: 'keeps what was measured; a later run goes on from it' },
   recipe: { type: 'string', value: 'FILE', help: 'write the recommended recipe, for optimize --recipe' },
   json: {
@@ -50,8 +45,7 @@ export const search: Command = {
     const budget = parsed.number('budget', 24, { min: 1, max: 10_000, integer: true });
     const drop = parsed.string('max-drop');
     const gate = drop === undefined ? undefined : parseDrop(drop);
-    const provider = await chosenProvider(parsed);
-    const threads = parsed.number('threads', 0, { min: 0, max: 64, integer: true });
+    const target = await chosenTarget(parsed);
     const calibrationSamples = parsed.number('calibration-samples', 8, { min: 1, max: 10_000, integer: true });
     const statePath = parsed.string('state');
     const state = statePath ? await readState(statePath, searchStateSchema) : undefined;
@@ -68,7 +62,7 @@ export const search: Command = {
         model: await modelFacts(chosen),
         task: task.ref,
         gate: gateSchema.parse({ ...task.gate, ...gate }),
-        target: { provider, threads },
+        target,
         objective,
         budget,
         calibrationSamples,
