@@ -105,6 +105,8 @@ const rules = {
     'src/core/study',
     'zod',
   ],
+  // Says a recipe in other tools' words.
+  'src/core/handover': ['src/core/base', 'src/core/step', 'src/core/recipe'],
   'src/runtime': ['src/core', 'onnxruntime-web', 'onnxruntime-node', 'onnxruntime-common', 'node:'],
   'src/rpc': ['src/core', 'comlink'],
   'src/services': ['src/core', 'src/runtime', 'src/rpc', 'idb-keyval', 'browser-fs-access', 'fflate', '@noble/hashes'],

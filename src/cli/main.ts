@@ -3,13 +3,14 @@ import { asStudioError } from '../core/base/errors/index.ts';
 import { exitCodeOf, UsageError } from './args.ts';
 import type { Command } from './commands/command.ts';
 import { compare } from './commands/compare.ts';
+import { handover } from './commands/handover.ts';
 import { inspect } from './commands/inspect.ts';
 import { lens } from './commands/lens.ts';
 import { optimize } from './commands/optimize.ts';
 import { search } from './commands/search.ts';
 import { sensitivity } from './commands/sensitivity.ts';
 
-const commands: readonly Command[] = [inspect, optimize, compare, search, sensitivity, lens];
+const commands: readonly Command[] = [inspect, optimize, compare, search, sensitivity, lens, handover];
 
 function help(command?: Command): string {
   if (!command) {

@@ -39,6 +39,26 @@ export function studyFromLink(link: string): Study {
   return unwrap(decodeStudy(hash >= 0 ? link.slice(hash) : link));
 }
 
+/**
+ * Exactly one of the three; of a link, the variant of that name, else the first that is not the original.
+ * @throws UsageError, StudioError recipe/*, link/*, file/unreadable
+ */
+export async function chosenRecipe(file?: string, preset?: string, link?: string, variant?: string): Promise<Recipe> {
+  if ([file, preset, link].filter((given) => given !== undefined).length !== 1)
+    throw new UsageError('give one of --recipe, --preset and --link.');
+  if (file) return recipeFromFile(file);
+  if (preset) return recipeFromPreset(preset);
+  const { variants } = studyFromLink(link!);
+  const found = variant
+    ? variants.find(({ name }) => name === variant)
+    : (variants.find(({ steps }) => steps.length > 0) ?? variants[0]);
+  if (!found)
+    throw new UsageError(
+      `the link has no variant "${variant}"; it has: ${variants.map(({ name }) => name).join(', ')}.`,
+    );
+  return found;
+}
+
 function unwrap<T>(result: { ok: true; value: T } | { ok: false; error: StudioError }): T {
   if (!result.ok) throw result.error;
   return result.value;

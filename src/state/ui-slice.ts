@@ -4,7 +4,7 @@ import { applyTheme, type ThemeChoice, writeTheme } from '../services/preference
 import type { SliceCreator } from './store.ts';
 
 export type { ThemeChoice };
-export type Panel = 'help' | 'recipe' | 'task' | 'model' | 'url' | 'search';
+export type Panel = 'help' | 'recipe' | 'task' | 'model' | 'url' | 'search' | 'handover';
 /** The panels of the Layers view. */
 export type LayersTab = 'error' | 'sensitivity' | 'calibration';
 

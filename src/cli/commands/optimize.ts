@@ -11,7 +11,7 @@ import { formatBytes, formatChange, formatMs, formatTable } from '../format.ts';
 import { nodeExecutor, taskCalibration } from '../node-host.ts';
 import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
-import { recipeFromFile, recipeFromPreset, studyFromLink } from '../recipes.ts';
+import { chosenRecipe, studyFromLink } from '../recipes.ts';
 import { temporaryStore } from '../store.ts';
 import { chooseTask } from '../tasks.ts';
 import { writeModelFiles, writeTextFile } from '../write-model.ts';
@@ -91,22 +91,6 @@ async function chosenCalibration(recipe: Recipe, parsed: Parsed, model: Model): 
   const link = parsed.string('link');
   const task = await chooseTask({ parsed, model, sample: undefined, linked: link ? studyFromLink(link) : undefined });
   return taskCalibration(await task.prepare());
-}
-
-async function chosenRecipe(file?: string, preset?: string, link?: string, variant?: string): Promise<Recipe> {
-  if ([file, preset, link].filter((given) => given !== undefined).length !== 1)
-    throw new UsageError('give one of --recipe, --preset and --link.');
-  if (file) return recipeFromFile(file);
-  if (preset) return recipeFromPreset(preset);
-  const { variants } = studyFromLink(link!);
-  const found = variant
-    ? variants.find(({ name }) => name === variant)
-    : (variants.find(({ steps }) => steps.length > 0) ?? variants[0]);
-  if (!found)
-    throw new UsageError(
-      `the link has no variant "${variant}"; it has: ${variants.map(({ name }) => name).join(', ')}.`,
-    );
-  return found;
 }
 
 function defaultOutput(path: string, recipe: Recipe): string {

@@ -1,4 +1,4 @@
-import { Box, Download, FileJson, FileText, FolderOpen, House, Link, Play, Sparkles } from 'lucide-react';
+import { Box, Download, FileJson, FileText, FolderOpen, Forward, House, Link, Play, Sparkles } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 import { copyLink, downloadRecipe, downloadReport, downloadVariant } from '../../state/actions/export.ts';
 import { goHome } from '../../state/actions/home.ts';
@@ -115,7 +115,10 @@ function SearchButton() {
   );
 }
 
+const HandoverDialog = lazy(() => import('../handover/HandoverDialog.tsx'));
+
 function DownloadMenu() {
+  const handsOver = useStudio((state) => state.panel === 'handover');
   const { rows } = useStudio(selectComparison);
   const selectedId = useStudio((state) => state.selectedId);
   const selected = rows.find(({ id }) => id === selectedId);
@@ -137,6 +140,14 @@ function DownloadMenu() {
       run: () => selected && void downloadRecipe(selected.id),
     },
     {
+      key: 'handover',
+      label: 'Hand over …',
+      hint: 'for onnxruntime, Olive, ModelOpt, llama.cpp, vLLM …',
+      icon: <Forward size={15} />,
+      disabled: !selected,
+      run: () => studio.getState().openPanel('handover'),
+    },
+    {
       key: 'report',
       label: 'Report',
       hint: 'report.json: every figure on this page',
@@ -145,14 +156,21 @@ function DownloadMenu() {
     },
   ];
   return (
-    <ActionMenu
-      trigger={
-        <Button aria-label="Download">
-          <Download size={16} aria-hidden />
-          <span className={styles.optional}>Download</span>
-        </Button>
-      }
-      actions={actions}
-    />
+    <>
+      <ActionMenu
+        trigger={
+          <Button aria-label="Download">
+            <Download size={16} aria-hidden />
+            <span className={styles.optional}>Download</span>
+          </Button>
+        }
+        actions={actions}
+      />
+      {handsOver && (
+        <Suspense>
+          <HandoverDialog />
+        </Suspense>
+      )}
+    </>
   );
 }

@@ -1,4 +1,15 @@
-import { ArrowLeft, ArrowRight, Copy, Crosshair, Download, Ellipsis, FileJson, Pencil, Trash2 } from 'lucide-react';
+import {
+  ArrowLeft,
+  ArrowRight,
+  Copy,
+  Crosshair,
+  Download,
+  Ellipsis,
+  FileJson,
+  Forward,
+  Pencil,
+  Trash2,
+} from 'lucide-react';
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import type { MetricDefinition } from '../../core/eval/types.ts';
@@ -89,6 +100,12 @@ function showLayers(id: string): void {
   setView('layers');
 }
 
+function showHandover(id: string): void {
+  const { selectVariant, openPanel } = studio.getState();
+  selectVariant(id);
+  openPanel('handover');
+}
+
 function cardActions(row: VariantRow, count: number, full: boolean, rename: () => void): Action[] {
   const { moveVariant } = studio.getState();
   const fixed = row.isBaseline;
@@ -135,6 +152,12 @@ function cardActions(row: VariantRow, count: number, full: boolean, rename: () =
       label: 'Download recipe.json',
       icon: <FileJson size={15} />,
       run: () => void downloadRecipe(row.id),
+    },
+    {
+      key: 'handover',
+      label: 'Hand over …',
+      icon: <Forward size={15} />,
+      run: () => showHandover(row.id),
     },
     {
       key: 'delete',

@@ -601,4 +601,21 @@ describe('choosing precision', () => {
     expect((await whittle(['lens', model])).code).toBe(2);
     expect((await whittle(['sensitivity', model, '--candidates', '5'])).code).toBe(2);
   });
+
+  test('handover: what there is, one format, and no counterpart as exit code 1', async () => {
+    const list = await whittle(['handover', '--preset', 'int4-awq']);
+    expect(list.code).toBe(0);
+    expect(list.stdout).toMatch(/^onnxruntime +none +AWQ/m);
+    expect(list.stdout).toMatch(/^llm-compressor +approximate/m);
+    const script = await whittle(['handover', '--preset', 'int4-rtn', '--to', 'onnxruntime', '--model', 'det.onnx']);
+    expect(script.stdout).toContain('MODEL = "det.onnx"');
+    const written = await whittle(['handover', '--preset', 'int8-static', '--to', 'olive', '-o', folder]);
+    expect(written.code).toBe(0);
+    expect(readFileSync(join(folder, 'olive.yaml'), 'utf8')).toContain('OnnxStaticQuantization');
+    expect(existsSync(join(folder, 'calibration.py'))).toBe(true);
+    const none = await whittle(['handover', '--preset', 'int4-awq', '--to', 'onnxruntime']);
+    expect(none.code).toBe(1);
+    expect(none.stderr).toContain('has no counterpart');
+    expect((await whittle(['handover', '--preset', 'int4-awq', '--to', 'word'])).code).toBe(2);
+  });
 });
