@@ -81,14 +81,14 @@ function Panel({ handover }: { readonly handover: Handover }) {
           <span className={styles.note}>{writtenFor}</span>
         </div>
       )}
-      <Notes title="Maps exactly" sentences={notes.exact} />
-      <Notes title="Only approximately" sentences={notes.approximate} />
+      {fit !== 'none' && <Notes title="Maps exactly" sentences={notes.exact} />}
+      {fit !== 'none' && <Notes title="Only approximately" sentences={notes.approximate} />}
       <Notes title="No counterpart there" sentences={notes.missing} />
       {text !== '' && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so it must be reachable by keyboard
-        <pre className={styles.source} tabIndex={0} role="region" aria-label={fileName}>
-          {text}
-        </pre>
+        <section className={styles.source} tabIndex={0} aria-label={fileName}>
+          <pre>{text}</pre>
+        </section>
       )}
     </div>
   );
