@@ -36,6 +36,23 @@ export const ledgerStepSchema = z.object({
 });
 export type LedgerStep = z.output<typeof ledgerStepSchema>;
 
+/** Where the file can run: by operator-by-operator measurement for onnxruntime, by documents for the others. */
+export const runtimeFitsSchema = z.object({
+  fits: z.array(
+    z.object({
+      runtime: z.string(),
+      title: z.string(),
+      hardware: z.string(),
+      level: z.enum(['runs', 'partly', 'does-not-run']),
+      evidence: z.enum(['measured', 'documented']),
+      reasons: z.array(z.string()),
+      cost: z.string(),
+    }),
+  ),
+  /** What ties the file to some runtimes. */
+  lockIns: z.array(z.string()),
+});
+
 /** A variant as built: facts of the file, nothing measured yet. */
 export const variantFactsSchema = z.object({
   /** Canonical hash of model and recipe steps. */
@@ -53,6 +70,8 @@ export const variantFactsSchema = z.object({
    * take in memory when they are expanded at load. Predicted. Absent where there are none.
    */
   packedWeights: z.object({ storedBytes: z.number(), expandedBytes: z.number() }).optional(),
+  /** Absent in reports of earlier versions. */
+  runtimes: runtimeFitsSchema.optional(),
   ledger: z.array(ledgerStepSchema),
   advisories: z.array(advisorySchema),
   buildMs: z.number(),

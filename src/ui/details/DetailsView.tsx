@@ -5,6 +5,7 @@ import { useStudio } from '../../state/use-studio.ts';
 import { ErrorNote, Note } from '../components/Note.tsx';
 import { formatBytes, formatCount, formatDelta, formatMs, plural } from '../format.ts';
 import styles from './details.module.css';
+import { RuntimeTable } from './RuntimeTable.tsx';
 
 /** Everything that is known about the selected variant: what each step did, warnings, placement, parity, examples. */
 export function DetailsView() {
@@ -26,6 +27,7 @@ export function DetailsView() {
       )}
       {row.facts && <Advisories row={row} />}
       {row.facts && row.facts.ledger.length > 0 && <StepTable facts={row.facts} />}
+      {row.facts?.runtimes && <RuntimeTable {...row.facts.runtimes} />}
       {row.cells.map(
         (cell) => cell.measurement && <TargetDetails key={cell.key} cell={cell} measurement={cell.measurement} />,
       )}
