@@ -43,6 +43,8 @@ const rules = {
     'src/core/step',
     'zod',
   ],
+  // Reads what a runtime says of a run; a study asks for it.
+  'src/core/profile': ['src/core/base', 'src/core/ir', 'src/core/onnx', 'src/core/shape', 'src/core/analysis'],
   'src/core/eval': ['src/core/base', 'src/core/ir', 'src/core/onnx', 'src/core/step', 'fflate', 'zod'],
   'src/core/recipe': [
     'src/core/base',
@@ -90,6 +92,7 @@ const rules = {
     'src/core/onnx',
     'src/core/shape',
     'src/core/analysis',
+    'src/core/profile',
     'src/core/step',
     'src/core/eval',
     'src/core/recipe',

@@ -7,10 +7,22 @@ import { handover } from './commands/handover.ts';
 import { inspect } from './commands/inspect.ts';
 import { lens } from './commands/lens.ts';
 import { optimize } from './commands/optimize.ts';
+import { profile } from './commands/profile.ts';
+import { roofline } from './commands/roofline.ts';
 import { search } from './commands/search.ts';
 import { sensitivity } from './commands/sensitivity.ts';
 
-const commands: readonly Command[] = [inspect, optimize, compare, search, sensitivity, lens, handover];
+const commands: readonly Command[] = [
+  inspect,
+  optimize,
+  compare,
+  search,
+  sensitivity,
+  lens,
+  handover,
+  profile,
+  roofline,
+];
 
 function help(command?: Command): string {
   if (!command) {

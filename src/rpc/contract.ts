@@ -6,9 +6,10 @@ import type { ModelCard } from '../core/analysis/card.ts';
 import type { Evaluation, Feeds } from '../core/eval/types.ts';
 import type { CandidateSettings } from '../core/precision/candidates.ts';
 import type { CandidateId, LensResult, SensitivityResult } from '../core/precision/results.ts';
+import type { ModelProfile } from '../core/profile/types.ts';
 import type { NodeFact } from '../core/recipe/node-facts.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
-import type { OpenedSession, SessionOptions, TaskSource } from '../core/study/ports.ts';
+import type { OpenedSession, ProfileQuestion, SessionOptions, TaskSource } from '../core/study/ports.ts';
 import type { MemoryReading, VariantFacts } from '../core/study/results.ts';
 
 /** A serialized model in a browser. Small inputs of a build may share bytes with the user's own file. */
@@ -30,6 +31,8 @@ export type InferContract = {
   time: { request: { readonly feeds: Feeds; readonly runs: number }; response: readonly number[] };
   evaluate: { request: { readonly task: TaskSource; readonly limit: number | undefined }; response: Evaluation };
   memory: { request: null; response: MemoryReading };
+  /** What every node took in the runs since a session was opened with `profile`. */
+  profile: { request: ProfileQuestion; response: ModelProfile };
   /** Loads the runtime so that a later `execute` finds it ready. */
   warm: { request: { readonly assetBase: string }; response: null };
   /** Runs a small model once, without optimization (constant folding). */

@@ -41,6 +41,7 @@ export function inferHandlers(parts: InferWorkerParts): Handlers<InferContract> 
     time: ({ feeds, runs }) => opened().time(feeds, runs),
     evaluate: ({ task, limit }, job) => opened().evaluate(task, job, limit),
     memory: () => opened().memory(),
+    profile: (question, job) => opened().profile(question, job),
     warm: async ({ assetBase }) => {
       executor ??= parts.executor(assetBase);
       await executor.warm();
@@ -91,6 +92,7 @@ export function inferPort(client: WorkerClient<InferContract>, assetBase: string
     time: (feeds, runs) => client.call('time', { feeds, runs }),
     evaluate: (task, job, limit) => client.call('evaluate', { task, limit }, job),
     memory: () => client.call('memory', null),
+    profile: (question, job) => client.call('profile', question, job),
     dispose: () => client.terminate(),
   };
 }

@@ -3,15 +3,13 @@
  * model with plain weights. Computed here and not by the runtime, whose own way (session.disable_quant_qdq) would take
  * the integer kernels from quantized activations too and knows no MatMulNBits.
  */
-import type { BytePart, ByteSource } from '../core/base/bytes.ts';
+import type { BytePart } from '../core/base/bytes.ts';
 import { StudioError } from '../core/base/errors/index.ts';
-import { memorySource } from '../core/base/memory-source.ts';
 import type { JobContext } from '../core/base/progress.ts';
-import { readModel } from '../core/onnx/read.ts';
 import { writeModel } from '../core/onnx/write.ts';
 import { expandWeights } from '../core/quant/expand/expand-weights.ts';
 import type { RuntimeModel } from './port.ts';
-import { BlobSource } from './transform/blob-source.ts';
+import { readRuntimeModel } from './read-runtime-model.ts';
 
 const LOCATION = 'expanded-weights.bin';
 /** As for the files of a variant: small constants stay where the runtime's shape inference finds them. */
@@ -19,10 +17,7 @@ const THRESHOLD_BYTES = 1024;
 
 /** @returns the model itself where nothing in it is packed */
 export async function expandModel(stored: RuntimeModel, job: JobContext): Promise<RuntimeModel> {
-  const sources = new Map(stored.externalData.map(({ path, data }) => [path, sourceOf(path, data)]));
-  const model = await readModel(memorySource('the model', stored.graph), {
-    resolveExternal: (location) => sources.get(location),
-  });
+  const model = await readRuntimeModel(stored);
   const { nodes } = await expandWeights(model, job);
   if (nodes === 0) return stored;
   const { graph, external } = await writeModel(model, {
@@ -33,9 +28,6 @@ export async function expandModel(stored: RuntimeModel, job: JobContext): Promis
     externalData: external.length > 0 ? [{ path: LOCATION, data: await joined(external) }] : [],
   };
 }
-
-const sourceOf = (path: string, data: Uint8Array | Blob): ByteSource =>
-  data instanceof Uint8Array ? memorySource(path, data) : new BlobSource(path, data);
 
 async function joined(parts: readonly BytePart[]): Promise<Uint8Array> {
   const sizes = parts.map((part) => part.byteLength);

@@ -1,15 +1,20 @@
 /**
  * InferPort over a SessionPort: what lives inside an infer worker, and in process on the command line.
  */
+import { throwIfCancelled } from '../core/base/cancel.ts';
 import { StudioError } from '../core/base/errors/index.ts';
 import type { JobContext } from '../core/base/progress.ts';
 import { loadTask } from '../core/eval/tasks/load-task.ts';
 import type { Evaluation, Feeds, TaskFiles } from '../core/eval/types.ts';
-import type { InferPort, OpenedSession, SessionOptions, TaskSource } from '../core/study/ports.ts';
+import { profileOf } from '../core/profile/profile.ts';
+import { TraceReader } from '../core/profile/trace-reader.ts';
+import type { ModelProfile } from '../core/profile/types.ts';
+import type { InferPort, OpenedSession, ProfileQuestion, SessionOptions, TaskSource } from '../core/study/ports.ts';
 import type { MemoryReading } from '../core/study/results.ts';
 import type { Target } from '../core/study/schema.ts';
 import { expandModel } from './expand-model.ts';
 import type { RuntimeModel, Session, SessionPort } from './port.ts';
+import { readRuntimeModel } from './read-runtime-model.ts';
 
 export interface OpenedRuntime {
   readonly port: SessionPort;
@@ -35,6 +40,8 @@ export class InferEngine<Handle> implements InferPort<Handle> {
   readonly #host: InferHost<Handle>;
   #runtime: OpenedRuntime | undefined;
   #session: Session | undefined;
+  /** What the session was made of: a profile is traced back to its nodes. */
+  #model: RuntimeModel | undefined;
   #disposed: (() => void) | undefined;
   /** Rejects when the engine is disposed; every call races against it. */
   readonly #end: Promise<never>;
@@ -67,6 +74,7 @@ export class InferEngine<Handle> implements InferPort<Handle> {
     const { port } = this.#runtime;
     const session = await port.create(model, options);
     this.#session = session;
+    this.#model = options.profile ? model : undefined;
     const { threads, inputs, outputs, placement, optimizers } = session;
     // Whoever waits for the session waits for its weights too.
     const createMs = session.createMs + expandMs;
@@ -108,6 +116,23 @@ export class InferEngine<Handle> implements InferPort<Handle> {
     const files = source.kind === 'sample-task' ? this.#host.taskFiles(source.assetBase) : noFiles;
     const task = await loadTask(source, files);
     return task.evaluate({ run: (feeds) => session.run(feeds) }, job, limit);
+  }
+
+  profile(question: ProfileQuestion, job: JobContext): Promise<ModelProfile> {
+    return this.#untilDisposed(this.#profile(question, job));
+  }
+
+  async #profile(question: ProfileQuestion, job: JobContext): Promise<ModelProfile> {
+    const session = this.#openSession();
+    job.onProgress({ stage: 'reading the profile', done: 0, total: null, unit: 'nodes' });
+    const reader = new TraceReader();
+    await session.endProfile((line) => reader.take(line));
+    const trace = reader.finish();
+    await job.yield();
+    throwIfCancelled(job.signal);
+    job.onProgress({ stage: 'tracing it back to the model', done: 0, total: trace.nodes.length, unit: 'nodes' });
+    const model = await readRuntimeModel(this.#model!);
+    return profileOf({ trace, model, ...question });
   }
 
   async memory(): Promise<MemoryReading> {

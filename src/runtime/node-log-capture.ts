@@ -18,6 +18,6 @@ export function installWriteCapture(): LogCapture {
     }
     return original.apply(fs, args);
   };
-  installed = { during: sink.during };
+  installed = { during: sink.during, each: sink.each };
   return installed;
 }

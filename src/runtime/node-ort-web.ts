@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { installMemoryHooks, type MemoryHooks } from './memory-hooks.ts';
 import { keepAlive } from './node-keep-alive.ts';
 import { installWriteCapture } from './node-log-capture.ts';
-import { createOrtPort, type OrtModule } from './ort-session.ts';
+import { createOrtPort, type OrtModule, printedProfile } from './ort-session.ts';
 import type { SessionPort } from './port.ts';
 import { threadCount } from './threads.ts';
 
@@ -34,6 +34,7 @@ export async function openNodeWebRuntime(threads: number): Promise<NodeWebRuntim
     executionProviders: ['wasm'],
     threads: () => ort.env.wasm.numThreads ?? 1,
     log,
+    profiler: printedProfile(log),
   });
   return { port, memory };
 }

@@ -6,6 +6,7 @@ import type { Target } from '../core/study/schema.ts';
 import { readNativeLog } from './node-inspect.ts';
 import { openNodeWebRuntime } from './node-ort-web.ts';
 import { startProcessMemoryReader } from './node-process-memory.ts';
+import { fileProfile } from './node-profile.ts';
 import { createOrtPort, type OrtModule } from './ort-session.ts';
 import type { SessionPort } from './port.ts';
 import { threadCount } from './threads.ts';
@@ -68,6 +69,7 @@ async function openNativeRuntime(): Promise<NodeRuntime | undefined> {
     sessionConfig: { force_spinning_stop: '1' },
     log: null,
     readLog: readNativeLog,
+    profiler: fileProfile,
   });
   const memory = () => ({
     wasmHeapPeakBytes: null,

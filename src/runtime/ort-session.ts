@@ -6,6 +6,7 @@ import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import { StudioError } from '../core/base/errors/index.ts';
 import type { DType } from '../core/ir/dtype.ts';
 import type { Dim } from '../core/ir/types.ts';
+import { isTraceLine } from '../core/profile/trace-line.ts';
 import type { RuntimeSettings } from '../core/recipe/schema.ts';
 import type { HostTensor } from '../core/step/define.ts';
 import type { SessionOptions, ValueMeta } from '../core/study/ports.ts';
@@ -41,8 +42,37 @@ export interface OrtRuntime {
   readonly log: LogCapture | null;
   /** Another way to the log of a creation, for runtimes whose `log` is null. */
   readonly readLog?: (model: RuntimeModel, options: InferenceSession.SessionOptions) => Promise<CreationLog | null>;
+  /** How this runtime gives out its profile. */
+  readonly profiler: Profiler;
   /** Errors that the device raised outside any call since it was last asked. */
   readonly takeDeviceErrors?: () => readonly string[];
+}
+
+export interface Profiler {
+  /** Of a session that is profiled; called for each. */
+  options(): InferenceSession.SessionOptions;
+  /** @param options what `options` gave for this session */
+  end(
+    session: InferenceSession,
+    options: InferenceSession.SessionOptions,
+    onLine: (line: string) => void,
+  ): Promise<void>;
+}
+
+/** onnxruntime-web prints its profile line by line, to where its log goes. */
+export function printedProfile(log: LogCapture): Profiler {
+  return {
+    options: () => ({ enableProfiling: true }),
+    end: (session, _options, onLine) =>
+      log.each(
+        () => session.endProfiling(),
+        (line) => {
+          if (!isTraceLine(line)) return false;
+          onLine(line);
+          return true;
+        },
+      ),
+  };
 }
 
 export interface CreationLog {
@@ -96,15 +126,17 @@ async function startRuntime(runtime: OrtRuntime): Promise<readonly string[]> {
 async function createSession(
   runtime: OrtRuntime,
   model: RuntimeModel,
-  { target, settings, inspect }: SessionOptions,
+  { target, settings, inspect, profile }: SessionOptions,
   live: readonly string[],
 ): Promise<Session> {
   const threads = runtime.threads(target.threads);
   const externalData = await Promise.all(
     model.externalData.map(async ({ path, data }) => ({ path, data: await bytesOf(data) })),
   );
+  const profiling = profile ? runtime.profiler.options() : null;
   const options = {
     ...ortOptions(runtime, settings, threads, inspect),
+    ...profiling,
     ...(externalData.length > 0 && { externalData }),
   };
   try {
@@ -115,7 +147,7 @@ async function createSession(
     const createMs = performance.now() - started;
     throwDeviceErrors(runtime, 'create');
     const found = inspect ? await inspection(runtime, model, options, settings, { lines, live }) : nothingInspected;
-    return new OrtSession(runtime, native, { threads, createMs, ...found });
+    return new OrtSession(runtime, native, { threads, createMs, ...found }, profiling);
   } catch (error) {
     throw mapRuntimeError(error, runtime.label, 'create');
   }
@@ -207,8 +239,15 @@ class OrtSession implements Session {
   readonly optimizers: OptimizerLog | null;
   readonly #runtime: OrtRuntime;
   readonly #native: InferenceSession;
+  #profiling: InferenceSession.SessionOptions | null;
 
-  constructor(runtime: OrtRuntime, native: InferenceSession, facts: SessionFacts) {
+  constructor(
+    runtime: OrtRuntime,
+    native: InferenceSession,
+    facts: SessionFacts,
+    profiling: InferenceSession.SessionOptions | null,
+  ) {
+    this.#profiling = profiling;
     this.#runtime = runtime;
     this.#native = native;
     this.inputs = native.inputMetadata.map(valueMeta);
@@ -231,6 +270,20 @@ class OrtSession implements Session {
       const results = await this.#native.run(ortFeeds);
       throwDeviceErrors(this.#runtime, 'run');
       return new Map(this.#native.outputNames.map((name) => [name, fromOrtTensor(name, results[name]!)]));
+    } catch (error) {
+      throw mapRuntimeError(error, this.#runtime.label, 'run');
+    }
+  }
+
+  async endProfile(onLine: (line: string) => void): Promise<void> {
+    const profiling = this.#profiling;
+    if (!profiling) {
+      const reason = 'the session was not created to be profiled';
+      throw new StudioError('runtime/run-failed', { target: this.#runtime.label, reason });
+    }
+    this.#profiling = null;
+    try {
+      await this.#runtime.profiler.end(this.#native, profiling, onLine);
     } catch (error) {
       throw mapRuntimeError(error, this.#runtime.label, 'run');
     }

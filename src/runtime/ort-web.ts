@@ -12,7 +12,7 @@ import type { Target } from '../core/study/schema.ts';
 import { installConsoleCapture } from './console-capture.ts';
 import { installMemoryHooks, type MemoryHooks } from './memory-hooks.ts';
 import { mapRuntimeError } from './ort-errors.ts';
-import { createOrtPort, type OrtModule } from './ort-session.ts';
+import { createOrtPort, type OrtModule, printedProfile } from './ort-session.ts';
 import type { SessionPort } from './port.ts';
 import { threadCount } from './threads.ts';
 
@@ -49,6 +49,7 @@ export async function openWebRuntime(target: Target, assetBase: string): Promise
     executionProviders: [{ name: provider }] as NonNullable<InferenceSession.SessionOptions['executionProviders']>,
     threads: () => ort.env.wasm.numThreads ?? 1,
     log,
+    profiler: printedProfile(log),
     takeDeviceErrors: memory.takeGpuErrors,
   });
   return { port, memory };

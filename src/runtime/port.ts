@@ -21,6 +21,11 @@ export interface Session {
   readonly optimizers: OptimizerLog | null;
   /** @throws StudioError runtime/run-failed and its relatives */
   run(feeds: ReadonlyMap<string, HostTensor>): Promise<ReadonlyMap<string, HostTensor>>;
+  /**
+   * Ends the profile of a session that was created with `profile`, and hands over its lines (see core/profile).
+   * @throws StudioError runtime/run-failed
+   */
+  endProfile(onLine: (line: string) => void): Promise<void>;
   release(): Promise<void>;
 }
 

@@ -1,13 +1,7 @@
+import { percentile } from '../base/percentile.ts';
 import type { Latency } from './results.ts';
 
-/** Percentile by linear interpolation between closest ranks (Hyndman & Fan type 7, numpy's default). `p` in 0..100. */
-export function percentile(sorted: readonly number[], p: number): number {
-  if (sorted.length === 0) return Number.NaN;
-  const position = ((sorted.length - 1) * p) / 100;
-  const low = Math.floor(position);
-  const high = Math.min(low + 1, sorted.length - 1);
-  return sorted[low]! + (sorted[high]! - sorted[low]!) * (position - low);
-}
+export { percentile };
 
 /**
  * @param samplesMs every timed run, in order

@@ -7,6 +7,7 @@ import type { JobContext } from '../base/progress.ts';
 import type { Evaluation, Feeds, MetricDefinition, TaskSource } from '../eval/types.ts';
 import type { DType } from '../ir/dtype.ts';
 import type { Dim } from '../ir/types.ts';
+import type { ModelProfile } from '../profile/types.ts';
 import type { Recipe, RuntimeSettings } from '../recipe/schema.ts';
 import type { MemoryReading, OptimizerLog, Placement, TargetMeasurement, VariantFacts } from './results.ts';
 import type { Target } from './schema.ts';
@@ -28,6 +29,8 @@ export interface SessionOptions {
   readonly settings: RuntimeSettings;
   /** Collect which nodes went where and which optimizer passes fired (costs a verbose log at creation). */
   readonly inspect: boolean;
+  /** Let the runtime time its nodes (costs time in every run); `InferPort.profile` ends it. */
+  readonly profile?: boolean;
 }
 
 export interface OpenedSession {
@@ -57,6 +60,13 @@ export interface PreparedTask {
   readonly key: string;
 }
 
+export interface ProfileQuestion {
+  /** Shapes of the inputs that it ran with, by name. */
+  readonly inputShapes: Readonly<Record<string, readonly number[]>>;
+  /** Runs at the beginning that are not counted. */
+  readonly warmupRuns: number;
+}
+
 /** One session in a place of its own (a fresh worker): dispose it to free its memory or to stop a run. */
 export interface InferPort<Handle = ModelFiles> {
   open(files: Handle, options: SessionOptions, job: JobContext): Promise<OpenedSession>;
@@ -66,6 +76,11 @@ export interface InferPort<Handle = ModelFiles> {
   time(feeds: Feeds, runs: number): Promise<readonly number[]>;
   evaluate(task: TaskSource, job: JobContext, limit?: number): Promise<Evaluation>;
   memory(): Promise<MemoryReading>;
+  /**
+   * What every node took in the runs since a session was opened with `profile`; ends the profiling.
+   * @throws StudioError runtime/run-failed
+   */
+  profile(question: ProfileQuestion, job: JobContext): Promise<ModelProfile>;
   /** Ends the place at once, whatever it is doing; pending calls reject with `worker/terminated`. */
   dispose(): void;
 }

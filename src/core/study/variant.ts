@@ -2,6 +2,7 @@
 import { weightSummary } from '../analysis/weights.ts';
 import { partsByteLength } from '../base/bytes.ts';
 import type { JobContext } from '../base/progress.ts';
+import { withNodeNames } from '../ir/node-names.ts';
 import type { Model } from '../ir/types.ts';
 import { forEachNode } from '../ir/walk.ts';
 import type { ExternalDataOptions } from '../onnx/place-external.ts';
@@ -50,7 +51,7 @@ export async function buildVariant(request: BuildRequest): Promise<Variant> {
   const applied = await applyRecipe(request);
   const { model } = applied;
   job.onProgress({ stage: 'laying out the file', done: 0, total: null, unit: 'tensors' });
-  const runtimeFiles = await layOut(model, {
+  const runtimeFiles = await layOut(withNodeNames(model), {
     location: RUNTIME_WEIGHTS,
     thresholdBytes: RUNTIME_EXTERNAL_THRESHOLD_BYTES,
     mainGraphOnly: true,

@@ -175,6 +175,7 @@ export function testHost(model: Model, study: Study): TestHost {
         await note('memory', at);
         return engine.memory();
       },
+      profile: (question, job) => engine.profile(question, job),
       dispose: () => {
         host.places[number]!.disposed = true;
         engine.dispose();

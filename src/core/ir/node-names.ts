@@ -1,0 +1,31 @@
+import { cloneModel } from './clone.ts';
+import type { Model } from './types.ts';
+import { forEachNode } from './walk.ts';
+
+/**
+ * The model with a name for every node, each different from all others: what a runtime says of a node (in errors and
+ * profiles) goes by its name. Names that are there and unique stay. @returns the model itself where nothing is to do
+ */
+export function withNodeNames(model: Model): Model {
+  const taken = new Set<string>();
+  let isNamed = true;
+  forEachNode(model, ({ name }) => {
+    if (name === '' || taken.has(name)) isNamed = false;
+    taken.add(name);
+  });
+  if (isNamed) return model;
+  const named = cloneModel(model);
+  const used = new Set<string>();
+  let number = 0;
+  forEachNode(named, (node) => {
+    if (node.name === '' || used.has(node.name)) {
+      const stem = node.name === '' ? node.opType : node.name;
+      do {
+        node.name = `${stem}_${number}`;
+        number += 1;
+      } while (taken.has(node.name) || used.has(node.name));
+    }
+    used.add(node.name);
+  });
+  return named;
+}
