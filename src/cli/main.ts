@@ -8,6 +8,7 @@ import { inspect } from './commands/inspect.ts';
 import { lens } from './commands/lens.ts';
 import { optimize } from './commands/optimize.ts';
 import { profile } from './commands/profile.ts';
+import { report } from './commands/report.ts';
 import { roofline } from './commands/roofline.ts';
 import { search } from './commands/search.ts';
 import { sensitivity } from './commands/sensitivity.ts';
@@ -22,6 +23,7 @@ const commands: readonly Command[] = [
   handover,
   profile,
   roofline,
+  report,
 ];
 
 function help(command?: Command): string {

@@ -15,6 +15,10 @@ export function jsonFileName(modelName: string, what: string): string {
   return `${stemOf(modelName)}.${what}.json`;
 }
 
+export function reportFileName(modelName: string, ending: string): string {
+  return `${stemOf(modelName)}.report.${ending}`;
+}
+
 /** @param what in words: "INT4 RTN error by layer" */
 export function csvFileName(modelName: string, what: string): string {
   return `${stemOf(modelName)}.${what.replace(/[^\w]+/g, '-').toLowerCase()}.csv`;

@@ -1,5 +1,6 @@
 import { findPreset, presets } from '../../core/recipe/presets.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
+import { type ReportFormat, renderReport, reportFormatOf, reportFormats } from '../../core/report/render.ts';
 import { overallVerdict } from '../../core/report/rows.ts';
 import { reportText } from '../../core/report/text.ts';
 import { runStudy } from '../../core/study/run.ts';
@@ -25,6 +26,12 @@ const options = {
     value: 'DROP',
     help: 'the gate: 2%, 0.02, or abs:0.5 in the metric’s own unit (default 2%)',
   },
+  report: {
+    type: 'string',
+    multiple: true,
+    value: 'FILE',
+    help: 'write the report there; .html, .md, .csv, .json or .txt',
+  },
   json: {
     type: 'string',
     value: 'REPORT',
@@ -40,6 +47,7 @@ export const compare: Command = {
   options,
   run: async (args) => {
     const parsed = parseCommandLine(args, options);
+    const written = parsed.strings('report').map((path) => ({ path, format: formatOf(path) }));
     const job = terminalJob();
     const link = parsed.string('link');
     const chosen = await chooseModel('compare', parsed, job, (modelKey) => {
@@ -71,6 +79,7 @@ export const compare: Command = {
       model: await modelFacts(chosen),
     });
     job.done();
+    for (const { path, format } of written) await writeTextFile(path, renderReport(report, format, { link }));
     const json = parsed.string('json');
     if (json === '-') process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     else {
@@ -81,6 +90,15 @@ export const compare: Command = {
     return verdict === 'fail' || verdict === 'not-evaluated' ? 1 : 0;
   },
 };
+
+function formatOf(path: string): ReportFormat {
+  const format = reportFormatOf(path);
+  if (!format)
+    throw new UsageError(
+      `--report ${path}: its ending must be one of ${reportFormats.map((name) => `.${name}`).join(', ')}.`,
+    );
+  return format;
+}
 
 /** The original, with the runtime settings that the link has for it. */
 function baseline(linked: Study | undefined): Recipe {

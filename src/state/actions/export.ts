@@ -1,8 +1,16 @@
 /** Files and links out. */
 import { StudioError } from '../../core/base/errors/index.ts';
 import type { JobContext } from '../../core/base/progress.ts';
+import { type ReportFormat, renderReport, reportMediaTypes } from '../../core/report/render.ts';
 import { openedModel, variantFiles } from '../../services/engine.ts';
-import { csvFileName, jsonFileName, saveBlob, saveJson, variantFileName } from '../../services/export.ts';
+import {
+  csvFileName,
+  jsonFileName,
+  reportFileName,
+  saveBlob,
+  saveJson,
+  variantFileName,
+} from '../../services/export.ts';
 import { copyText, linkTo } from '../../services/links.ts';
 import { notify } from '../notices.ts';
 import { currentReport } from '../report.ts';
@@ -50,14 +58,20 @@ export async function downloadRecipe(id: string): Promise<void> {
   ).catch(reportProblem);
 }
 
-export async function downloadReport(): Promise<void> {
+export async function downloadReport(format: ReportFormat = 'json'): Promise<void> {
   const state = studio.getState();
   const report = currentReport(state);
   if (!report || !state.model) {
     notify({ level: 'info', text: 'There is no report yet.', advice: 'Run once, then download it.' });
     return;
   }
-  await saveJson(report, jsonFileName(state.model.name, 'report')).catch(reportProblem);
+  try {
+    const link = state.history ? linkTo(state.history.present.study) : undefined;
+    const text = renderReport(report, format, { link });
+    await saveBlob(new Blob([text], { type: reportMediaTypes[format] }), reportFileName(state.model.name, format));
+  } catch (error) {
+    reportProblem(error);
+  }
 }
 
 /** A table as a .csv file beside the model's name. */

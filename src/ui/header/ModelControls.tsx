@@ -115,6 +115,13 @@ function SearchButton() {
   );
 }
 
+const REPORTS = [
+  { format: 'html', label: 'Web page', hint: 'one file, prints on two pages' },
+  { format: 'md', label: 'Markdown', hint: 'for a pull request' },
+  { format: 'csv', label: 'CSV', hint: 'for a spreadsheet' },
+  { format: 'json', label: 'JSON', hint: 'every figure, with a published schema' },
+] as const;
+
 const HandoverDialog = lazy(() => import('../handover/HandoverDialog.tsx'));
 
 function DownloadMenu() {
@@ -147,14 +154,14 @@ function DownloadMenu() {
       disabled: !selected,
       run: () => studio.getState().openPanel('handover'),
     },
-    {
-      key: 'report',
-      label: 'Report',
-      hint: 'report.json: every figure on this page',
-      icon: <FileText size={15} />,
-      run: () => void downloadReport(),
-    },
   ];
+  const reports: Action[] = REPORTS.map(({ format, label, hint }) => ({
+    key: format,
+    label,
+    hint,
+    icon: <FileText size={15} />,
+    run: () => void downloadReport(format),
+  }));
   return (
     <>
       <ActionMenu
@@ -165,6 +172,7 @@ function DownloadMenu() {
           </Button>
         }
         actions={actions}
+        groups={[{ title: 'Report', actions: reports }]}
       />
       {handsOver && (
         <Suspense>

@@ -1,6 +1,6 @@
 /** The error lens as numbers for its chart, its table, its sentence and its file. */
 import type { LensLayer, LensResult } from '../../core/precision/results.ts';
-import { csvText } from '../../state/csv.ts';
+import { csvText } from '../../core/report/csv-text.ts';
 
 /** From here on values are the same for every purpose; figures are cut off at 200 dB, which means bit-equal. */
 export const EQUAL_DB = 200;

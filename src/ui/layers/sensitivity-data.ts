@@ -5,7 +5,7 @@ import { choicesOf, layerGroups, mixedRecipe } from '../../core/precision/mixed-
 import type { CandidateId, SensitiveLayer, SensitivityPoint, SensitivityResult } from '../../core/precision/results.ts';
 import { simplifySteps } from '../../core/recipe/presets.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
-import { csvText } from '../../state/csv.ts';
+import { csvText } from '../../core/report/csv-text.ts';
 import { formatBytes } from '../format.ts';
 
 export const CANDIDATE_TITLES: Readonly<Record<CandidateId, string>> = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { recipeSchema } from '../../../src/core/recipe/schema.ts';
+import { csvText } from '../../../src/core/report/csv-text.ts';
 import type { VariantFacts } from '../../../src/core/study/results.ts';
 import { lensKey } from '../../../src/state/analysis-slice.ts';
 import {
@@ -10,7 +11,6 @@ import {
   setGivenRange,
   takesRanges,
 } from '../../../src/state/calibration.ts';
-import { csvText } from '../../../src/state/csv.ts';
 import { layerChoice, layerSetting, setLayerChoice } from '../../../src/state/layer-choice.ts';
 import { createStudioStore } from '../../../src/state/store.ts';
 

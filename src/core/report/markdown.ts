@@ -1,0 +1,84 @@
+/** A report as Markdown: for pull requests and wikis. */
+import type { Report } from '../study/results.ts';
+import { answerOf, questionOf } from './decision.ts';
+import { formatBytes, formatDelta, formatMs } from './format.ts';
+import { conditionsOf, metricText, type ReportLinks, reproduction, verdictWords } from './parts.ts';
+import { type ReportRow, reportRows } from './rows.ts';
+
+export function reportMarkdown(report: Report, links: ReportLinks = {}): string {
+  const rows = reportRows(report);
+  const metrics = report.task.metrics;
+  const head = [
+    'Variant',
+    'Target',
+    'File',
+    'Change',
+    'Latency (median)',
+    '5th–95th',
+    'Change',
+    ...metrics.map(({ short }) => short),
+    'Verdict',
+  ];
+  const lines = [
+    `# ${text(report.model.name)}`,
+    '',
+    `**${text(questionOf(report))}**`,
+    '',
+    text(answerOf(report)),
+    '',
+    line(head),
+    line(head.map((_, column) => (column < 2 ? '---' : '---:'))),
+    ...rows.map((row) => line(cells(report, row))),
+    '',
+    ...notes(rows),
+    '## Conditions',
+    '',
+    ...conditionsOf(report).map(([name, value]) => `- ${text(name)}: ${text(value)}`),
+    '',
+    '## Reproduce',
+    '',
+    ...reproduction(report, links).flatMap(({ title, code }) => [`${text(title)}:`, '', fenced(code), '']),
+  ];
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function cells(report: Report, row: ReportRow): string[] {
+  return [
+    row.variant,
+    row.targetName,
+    row.fileBytes === null ? '' : formatBytes(row.fileBytes),
+    row.fileRatio === null ? '' : formatDelta(row.fileRatio - 1),
+    row.medianMs === null ? '' : formatMs(row.medianMs),
+    row.p5Ms === null || row.p95Ms === null ? '' : `${formatMs(row.p5Ms)}–${formatMs(row.p95Ms)}`,
+    row.latencyRatio === null
+      ? ''
+      : row.latencyDifference === 'within noise'
+        ? 'noise'
+        : formatDelta(row.latencyRatio - 1),
+    ...report.task.metrics.map(({ id }) => metricText(report, row, id)),
+    row.error ? 'failed' : row.verdict ? verdictWords[row.verdict.verdict] : '',
+  ].map(text);
+}
+
+function notes(rows: readonly ReportRow[]): string[] {
+  const lines = rows.flatMap((row) => {
+    const reason = row.error ?? (row.verdict && row.verdict.verdict !== 'baseline' ? row.verdict.reason : null);
+    return [...(reason ? [reason] : []), ...row.notes].map(
+      (note) => `- ${text(row.variant)}${row.targetName ? `, ${text(row.targetName)}` : ''}: ${text(note)}`,
+    );
+  });
+  return lines.length > 0 ? [...lines, ''] : [];
+}
+
+const line = (cell: readonly string[]): string => `| ${cell.join(' | ')} |`;
+
+/** Names are the user's: nothing in them may become markup or leave its cell. */
+function text(value: string): string {
+  return value.replace(/[\r\n]+/g, ' ').replace(/[\\`*_[\]<>|#]/g, (character) => `\\${character}`);
+}
+
+function fenced(code: string): string {
+  const longest = Math.max(2, ...[...code.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}\n${code}\n${fence}`;
+}
