@@ -1,0 +1,415 @@
+/** Model -> GraphDocument. */
+import { modelCost } from '../analysis/cost.ts';
+import { workOf } from '../analysis/macs.ts';
+import { type OpFamily, opFamily } from '../analysis/op-families.ts';
+import { bytesOf, tensorBytes } from '../analysis/value-size.ts';
+import { constantNodeTensor } from '../ir/constant.ts';
+import type { Graph, Model, Node, Tensor, ValueInfo } from '../ir/types.ts';
+import { implicitInputsOf, isDefaultDomain, opName } from '../ir/walk.ts';
+import { inferShapes } from '../shape/infer.ts';
+import type { ShapeTable, ValueFacts } from '../shape/types.ts';
+import type { GraphDocument, GraphNode, GraphScope, WeightRef } from './document.ts';
+import { flowOrder } from './flow-order.ts';
+import { groupNodes } from './grouping.ts';
+import { fillScopes, type NameScope, ownScope, weightScope } from './name-scopes.ts';
+import { attributeToken, nodeSummary } from './node-summary.ts';
+import { nodeLabel } from './node-values.ts';
+
+export interface ExtractOptions {
+  /** Values of free dimensions by symbol: with all of them known, MACs and bytes are too. Shapes stay symbolic. */
+  readonly dims?: Readonly<Record<string, number>>;
+}
+
+/** More graphs inside graphs than this are left out, with a note. */
+const MAX_SCOPES = 2000;
+
+/** Never throws on what the model contains: cycles, unnamed and doubly named nodes end up in the notes. */
+export function extractGraph(model: Model, { dims = {} }: ExtractOptions = {}): GraphDocument {
+  return new Extractor(model, dims).run();
+}
+
+/** A graph that waits to be described. */
+interface Pending {
+  readonly kind: GraphScope['kind'];
+  readonly title: string;
+  readonly owner: GraphScope['owner'];
+  readonly nodes: readonly Node[];
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly graph: Graph | undefined;
+  readonly shapes: ShapeTable | undefined;
+  readonly sized: ShapeTable | undefined;
+  /** Constants of this graph and of those around it, by the name they are read by. */
+  readonly constants: Constants;
+}
+
+class Constants {
+  readonly #own = new Map<string, Tensor>();
+  readonly #hidden = new Set<string>();
+  readonly #outer: Constants | undefined;
+
+  constructor(outer?: Constants) {
+    this.#outer = outer;
+  }
+
+  add(name: string, tensor: Tensor): void {
+    this.#own.set(name, tensor);
+  }
+
+  /** A name that a graph computes itself, whatever it means outside. */
+  hide(name: string): void {
+    this.#hidden.add(name);
+  }
+
+  get(name: string): Tensor | undefined {
+    const own = this.#own.get(name);
+    if (own || this.#hidden.has(name)) return own;
+    return this.#outer?.get(name);
+  }
+}
+
+class Extractor {
+  readonly #model: Model;
+  readonly #scopes: GraphScope[] = [];
+  readonly #notes: string[] = [];
+  readonly #pending: Pending[] = [];
+  readonly #functions = new Map<string, Model['functions'][number]>();
+  readonly #functionScope = new Map<string, number>();
+  /** Figures of the main graph, by node. */
+  readonly #costs = new Map<Node, { macs: number | null; bytes: number | null }>();
+  readonly #tokens = new Map<string, number>();
+  #backEdges = 0;
+  #leftOut = 0;
+  readonly #shapes: ShapeTable;
+  readonly #sized: ShapeTable;
+
+  constructor(model: Model, dims: Readonly<Record<string, number>>) {
+    this.#model = model;
+    this.#shapes = inferShapes(model);
+    this.#sized = Object.keys(dims).length > 0 ? inferShapes(model, { overrides: dims }) : this.#shapes;
+    for (const definition of model.functions)
+      this.#functions.set(functionKey(definition.domain, definition.name, definition.overload), definition);
+    for (const cost of modelCost(model, this.#sized).nodes) {
+      const { macs, readBytes, writtenBytes } = cost;
+      const bytes = readBytes === undefined || writtenBytes === undefined ? null : readBytes + writtenBytes;
+      this.#costs.set(cost.node, { macs: macs ?? null, bytes });
+    }
+  }
+
+  run(): GraphDocument {
+    const { graph } = this.#model;
+    this.#queue({
+      kind: 'main',
+      title: graph.name || 'Main graph',
+      owner: null,
+      nodes: graph.nodes,
+      inputs: graph.inputs,
+      outputs: graph.outputs,
+      graph,
+      shapes: this.#shapes,
+      sized: this.#sized,
+      constants: constantsOf(graph.nodes, graph, undefined),
+    });
+    for (let at = 0; at < this.#pending.length; at += 1) this.#scopes.push(this.#describe(this.#pending[at]!, at));
+    this.#addNotes();
+    return { scopes: this.#scopes, notes: this.#notes };
+  }
+
+  /** @returns the number that the scope will have, or undefined beyond the limit */
+  #queue(pending: Pending): number | undefined {
+    if (this.#pending.length >= MAX_SCOPES) {
+      this.#leftOut += 1;
+      return undefined;
+    }
+    this.#pending.push(pending);
+    return this.#pending.length - 1;
+  }
+
+  #describe(pending: Pending, scope: number): GraphScope {
+    const drafts = draftsOf(pending);
+    const producerOf = new Map<string, number>();
+    for (const [at, draft] of drafts.entries())
+      for (const output of draft.outputs) if (output !== '') producerOf.set(output, at);
+    const producers = drafts.map((draft) =>
+      draft.inputs.flatMap((value) => {
+        const producer = producerOf.get(value);
+        return producer === undefined || producer === draft.at ? [] : [producer];
+      }),
+    );
+    const roots = drafts.flatMap((draft) => (draft.kind === 'output' ? producers[draft.at]! : []));
+    const flow = flowOrder(producers, roots);
+    this.#backEdges += flow.backEdges;
+    const order = outputsBehindProducers(flow.order, drafts, producers);
+    const place = new Map(order.map((draft, at) => [draft, at]));
+    const inOrder = order.map((at) => drafts[at]!);
+    const orderedProducers = order.map((at) => producers[at]!.map((producer) => place.get(producer)!));
+    const nodes = inOrder.map((draft, at) => this.#node(draft, pending, scope, at));
+    const known = inOrder.map((draft) => knownScope(draft));
+    const scopes = fillScopes(
+      inOrder.map((_, at) => at),
+      orderedProducers,
+      known,
+    );
+    const { groups, groupOf } = groupNodes({
+      tokens: inOrder.map((draft) => this.#token(draft)),
+      producers: orderedProducers,
+      scopes,
+      hasWeights: inOrder.map(({ weights }) => weights.some(({ dims }) => dims.length >= 2)),
+      ops: nodes.map(({ op }) => op),
+    });
+    const { kind, title, owner } = pending;
+    return { kind, title, owner, nodes, groups, groupOf };
+  }
+
+  #node(draft: Draft, pending: Pending, scope: number, place: number): GraphNode {
+    const { node, kind } = draft;
+    const types = draft.outputs.map((output) => typeText(output === '' ? undefined : pending.shapes?.get(output)));
+    const base = { kind, index: draft.index, inputs: draft.inputs, outputs: draft.outputs, types };
+    if (!node)
+      return {
+        ...base,
+        name: draft.name,
+        op: draft.op,
+        family: 'other' as OpFamily,
+        types: kind === 'output' ? [typeText(pending.shapes?.get(draft.name))] : types,
+        summary: '',
+        weights: [],
+        inner: [],
+        macs: 0,
+        bytes: 0,
+      };
+    return {
+      ...base,
+      name: nodeLabel(node),
+      op: opName(node),
+      family: opFamily(node.opType),
+      summary: nodeSummary(node),
+      weights: draft.weights,
+      inner: this.#innerOf(node, pending, scope, place),
+      ...this.#costOf(node, pending),
+    };
+  }
+
+  #costOf(node: Node, { kind, sized }: Pending): { macs: number | null; bytes: number | null } {
+    if (kind === 'main') return this.#costs.get(node) ?? { macs: null, bytes: null };
+    if (!sized) return { macs: null, bytes: null };
+    let bytes: number | null = 0;
+    for (const value of new Set([...node.inputs, ...node.outputs])) {
+      if (value === '') continue;
+      const size = bytesOf(sized.get(value));
+      bytes = size === undefined || bytes === null ? null : bytes + size;
+    }
+    return { macs: workOf(node, sized).macs ?? null, bytes };
+  }
+
+  #innerOf(node: Node, pending: Pending, scope: number, place: number): GraphNode['inner'] {
+    const owner = { scope, node: place };
+    const inner: { label: string; scope: number }[] = [];
+    for (const [name, attribute] of node.attributes) {
+      const graphs =
+        attribute.type === 'graph' ? [attribute.value] : attribute.type === 'graphs' ? attribute.value : [];
+      for (const [at, graph] of graphs.entries()) {
+        const label = graphs.length > 1 ? `${name} ${at + 1}` : name;
+        const queued = this.#queue({
+          kind: 'subgraph',
+          title: `${label} of ${nodeLabel(node)}`,
+          owner,
+          nodes: graph.nodes,
+          inputs: graph.inputs,
+          outputs: graph.outputs,
+          graph,
+          shapes: pending.shapes?.scope(graph),
+          sized: pending.sized?.scope(graph),
+          constants: constantsOf(graph.nodes, graph, pending.constants),
+        });
+        if (queued !== undefined) inner.push({ label, scope: queued });
+      }
+    }
+    const body = this.#bodyOf(node, pending, owner);
+    if (body !== undefined) inner.push({ label: 'body', scope: body });
+    return inner;
+  }
+
+  /** A function is described once, by its first call. */
+  #bodyOf(node: Node, pending: Pending, owner: GraphScope['owner']): number | undefined {
+    const key = functionKey(node.domain, node.opType, node.overload);
+    const definition = this.#functions.get(key);
+    if (!definition) return undefined;
+    const known = this.#functionScope.get(key);
+    if (known !== undefined) return known;
+    const queued = this.#queue({
+      kind: 'function',
+      title: `function ${opName(node)}`,
+      owner,
+      nodes: definition.nodes,
+      inputs: definition.inputs.map((name) => ({ name })),
+      outputs: definition.outputs.map((name) => ({ name })),
+      graph: undefined,
+      shapes: pending.shapes?.callee(node),
+      sized: pending.sized?.callee(node),
+      constants: constantsOf(definition.nodes, undefined, undefined),
+    });
+    if (queued !== undefined) this.#functionScope.set(key, queued);
+    return queued;
+  }
+
+  #token({ kind, node, op, weights, inputs, outputs }: Draft): number {
+    const attributes = node
+      ? [...node.attributes].map(([name, value]) => `${name}=${attributeToken(value)}`).sort()
+      : [];
+    const sizes = weights.map(({ input, dtype, dims }) => `${input}:${dtype}[${dims}]`);
+    const text = [kind, op, inputs.length, outputs.length, ...sizes, ...attributes].join('|');
+    const known = this.#tokens.get(text);
+    if (known !== undefined) return known;
+    this.#tokens.set(text, this.#tokens.size);
+    return this.#tokens.size - 1;
+  }
+
+  #addNotes(): void {
+    if (this.#backEdges > 0)
+      this.#notes.push(`${this.#backEdges} edges close cycles; they are drawn backwards, and no runtime can run this.`);
+    if (this.#leftOut > 0) this.#notes.push(`${this.#leftOut} graphs inside graphs are left out.`);
+    const names = new Set<string>();
+    let unnamed = 0;
+    let doubled = 0;
+    for (const node of this.#model.graph.nodes) {
+      if (node.name === '') unnamed += 1;
+      else if (names.has(node.name)) doubled += 1;
+      names.add(node.name);
+    }
+    if (unnamed > 0) this.#notes.push(`${unnamed} nodes have no name and go by that of their first output.`);
+    if (doubled > 0)
+      this.#notes.push(`${doubled} nodes have the name of another; figures by name may belong to either.`);
+  }
+}
+
+/** A node before it has its place. */
+interface Draft {
+  readonly at: number;
+  readonly kind: GraphNode['kind'];
+  readonly index: number;
+  readonly name: string;
+  readonly op: string;
+  readonly node: Node | undefined;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly weights: readonly WeightRef[];
+}
+
+/** Inputs, operators, outputs; constants are folded into their readers. */
+function draftsOf({ nodes, inputs, outputs, graph, constants }: Pending): Draft[] {
+  const drafts: Draft[] = [];
+  const add = (draft: Omit<Draft, 'at'>): void => void drafts.push({ ...draft, at: drafts.length });
+  const value = (kind: 'input' | 'output', name: string, op: string, index: number) =>
+    add({
+      kind,
+      index,
+      name,
+      op,
+      node: undefined,
+      inputs: kind === 'output' ? [name] : [],
+      outputs: kind === 'input' ? [name] : [],
+      weights: [],
+    });
+  const local = new Set<string>();
+  for (const [index, { name }] of inputs.entries()) {
+    // Before IR version 4 every initializer had to be listed among the inputs.
+    if (graph?.initializers.has(name)) continue;
+    local.add(name);
+    value('input', name, 'Input', index);
+  }
+  const outputNames = new Set(outputs.map(({ name }) => name));
+  for (const node of nodes) for (const output of node.outputs) local.add(output);
+  const captured = new Set<string>();
+  for (const [index, node] of nodes.entries()) {
+    if (isFolded(node, outputNames)) continue;
+    const read: string[] = [];
+    const weights: WeightRef[] = [];
+    for (const [input, name] of [...node.inputs, ...implicitInputsOf(node)].entries()) {
+      if (name === '') continue;
+      const tensor = constants.get(name);
+      if (tensor) weights.push(weightRef(name, input, tensor));
+      else {
+        read.push(name);
+        if (!local.has(name)) captured.add(name);
+      }
+    }
+    add({
+      kind: 'op',
+      index,
+      name: nodeLabel(node),
+      op: opName(node),
+      node,
+      inputs: read,
+      outputs: node.outputs,
+      weights,
+    });
+  }
+  for (const [index, name] of [...captured].entries()) value('input', name, 'Outer value', index);
+  for (const [index, { name }] of outputs.entries()) value('output', name, 'Output', index);
+  return drafts;
+}
+
+const isFolded = (node: Node, outputs: ReadonlySet<string>): boolean =>
+  node.opType === 'Constant' && isDefaultDomain(node.domain) && !outputs.has(node.outputs[0] ?? '');
+
+function constantsOf(nodes: readonly Node[], graph: Graph | undefined, outer: Constants | undefined): Constants {
+  const constants = new Constants(outer);
+  for (const input of graph?.inputs ?? []) constants.hide(input.name);
+  for (const node of nodes) {
+    for (const output of node.outputs) constants.hide(output);
+    const tensor = constantNodeTensor(node);
+    if (tensor && node.outputs[0]) constants.add(node.outputs[0], tensor);
+  }
+  for (const [name, tensor] of graph?.initializers ?? []) constants.add(name, tensor);
+  for (const { values, dims } of graph?.sparseInitializers ?? []) constants.add(values.name, { ...values, dims });
+  return constants;
+}
+
+function weightRef(name: string, input: number, tensor: Tensor): WeightRef {
+  return { name, input, dtype: tensor.dtype, dims: tensor.dims, bytes: tensorBytes(tensor) };
+}
+
+const NO_SCOPE: NameScope = [];
+
+function knownScope({ node, weights }: Draft): NameScope {
+  if (!node) return NO_SCOPE;
+  const own = ownScope(node);
+  if (own.length > 0) return own;
+  for (const { name, dims } of weights) {
+    // Scalars are shared by whoever needs that number.
+    if (dims.every((size) => size === 1)) continue;
+    const scope = weightScope(name);
+    if (scope.length > 0) return scope;
+  }
+  return NO_SCOPE;
+}
+
+/** So that what a layer gives (a key-value cache) stands with the layer. */
+function outputsBehindProducers(
+  order: readonly number[],
+  drafts: readonly Draft[],
+  producers: readonly (readonly number[])[],
+): number[] {
+  const behind = new Map<number, number[]>();
+  const first: number[] = [];
+  for (const { at, kind } of drafts) {
+    if (kind !== 'output') continue;
+    const producer = producers[at]![0];
+    if (producer === undefined) first.push(at);
+    else behind.set(producer, [...(behind.get(producer) ?? []), at]);
+  }
+  return [...first, ...order.flatMap((at) => (drafts[at]!.kind === 'output' ? [] : [at, ...(behind.get(at) ?? [])]))];
+}
+
+function functionKey(domain: string, name: string, overload: string | undefined): string {
+  return `${isDefaultDomain(domain) ? '' : domain}\n${name}\n${overload ?? ''}`;
+}
+
+/** 'float32[N, 768]'; '' while nothing is known. */
+export function typeText(facts: ValueFacts | undefined): string {
+  if (!facts) return '';
+  if (facts.container) return facts.container;
+  const shape = facts.shape ? `[${facts.shape.map((dim) => dim ?? '?').join(', ')}]` : '';
+  return facts.dtype || shape ? `${facts.dtype ?? '?'}${shape}` : '';
+}
