@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { attrFloat, attrInt } from '../ir/attributes.ts';
 import { makeNode } from '../ir/build.ts';
-import { elementCount, tensorFromNumbers } from '../ir/tensor.ts';
-import type { Tensor } from '../ir/types.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
-import { withDims } from './support/evaluate/layout.ts';
 import { type FactLookup, factsIn } from './support/facts.ts';
 import { type LayerNormMatch, matchLayerNorm } from './support/layernorm-pattern.ts';
+import { onesVector, shapedVector } from './support/norm-pieces.ts';
 import { prepareOpset, raiseOpsetParam } from './support/prepare-opset.ts';
 import { containsOp, editEveryGraph, labelOf, type Scope } from './support/scopes.ts';
 
@@ -27,19 +25,11 @@ function fuse(ctx: StepContext, { editor }: Scope, facts: FactLookup, match: Lay
   const last = match.nodes.at(-1)!;
   const { dtype, shape } = facts(match.x)!;
   const sizes = shape!.slice(match.axis) as number[];
-  // The operator wants exactly the normalized dims; exporters also write [1, 1, D].
-  const shaped = (operand: { name: string; tensor: Tensor }) =>
-    operand.tensor.dims.length === sizes.length
-      ? operand.name
-      : editor.addInitializer({ ...withDims(operand.tensor, sizes)!, name: operand.name });
-  const ones = () => {
-    const count = elementCount(sizes);
-    return editor.addInitializer(
-      tensorFromNumbers(`${last.outputs[0]}.scale`, dtype!, sizes, new Float32Array(count).fill(1)),
-    );
-  };
-  const inputs = [match.x, match.gamma ? shaped(match.gamma) : ones()];
-  if (match.beta) inputs.push(shaped(match.beta));
+  const scale = match.gamma
+    ? shapedVector(editor, match.gamma, sizes)
+    : onesVector(editor, last.outputs[0]!, dtype!, sizes);
+  const inputs = [match.x, scale];
+  if (match.beta) inputs.push(shapedVector(editor, match.beta, sizes));
   const fused = makeNode({
     opType: 'LayerNormalization',
     name: last.name === '' ? '' : editor.freshName(`${last.name}/LayerNormalization`),

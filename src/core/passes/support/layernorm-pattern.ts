@@ -3,12 +3,11 @@
  *   d = x - mean(x);  n = d / sqrt(mean(d^2) + epsilon);  y = n * gamma + beta
  * with d^2 as Pow or Mul, the quotient as Div, or as Mul by Reciprocal, by 1/Sqrt or by Pow(.., -0.5).
  */
-import { intAttr, intsAttr } from '../../ir/attributes.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
-import type { Node, Tensor } from '../../ir/types.ts';
-import { constantInput, intsOf, scalarOf } from './constants.ts';
+import type { Node } from '../../ir/types.ts';
 import { type FactLookup, rankOf } from './facts.ts';
-import { madeBy, otherOperand, readOnlyBy, withScalar } from './pattern.ts';
+import { isSquareOf, quotientOf, trailingAxes, type VectorOperand, vectorOperand } from './norm-pieces.ts';
+import { madeBy, readOnlyBy, withScalar } from './pattern.ts';
 import { isOp } from './scopes.ts';
 
 export interface LayerNormMatch {
@@ -16,67 +15,10 @@ export interface LayerNormMatch {
   /** First normalized axis, counted from the end (negative). */
   readonly axis: number;
   readonly epsilon: number;
-  readonly gamma: { readonly name: string; readonly tensor: Tensor } | undefined;
-  readonly beta: { readonly name: string; readonly tensor: Tensor } | undefined;
+  readonly gamma: VectorOperand | undefined;
+  readonly beta: VectorOperand | undefined;
   /** In topological order; the last one makes the result. */
   readonly nodes: readonly Node[];
-}
-
-/** Axes of a reduction that keeps the rank, from the end; undefined unless they are the last ones, without a gap. */
-function trailingAxes(editor: GraphEditor, node: Node, rank: number | undefined): number | undefined {
-  if (intAttr(node, 'keepdims', 1) !== 1) return undefined;
-  const axes = intsAttr(node, 'axes') ?? intsOf(constantInput(editor, node, 1));
-  if (!axes || axes.length === 0) return undefined;
-  if (axes.some((axis) => axis >= 0) && rank === undefined) return undefined;
-  const fromEnd = axes.map((axis) => (axis < 0 ? axis : axis - rank!)).sort((a, b) => a - b);
-  return fromEnd.every((axis, at) => axis === at - fromEnd.length) ? -fromEnd.length : undefined;
-}
-
-/** `sqrt(value)` turned into a quotient: the node that makes d / sqrt(..), and what lies between. */
-interface Quotient {
-  readonly result: Node;
-  readonly between: readonly Node[];
-  /** mean(d^2) + epsilon. */
-  readonly sum: string;
-}
-
-function quotientOf(editor: GraphEditor, node: Node, difference: string): Quotient | undefined {
-  if (isOp(node, 'Div') && node.inputs[0] === difference) {
-    const root = madeBy(editor, node.inputs[1], 'Sqrt');
-    return root && { result: node, between: [root], sum: root.inputs[0]! };
-  }
-  if (!isOp(node, 'Mul')) return undefined;
-  const factor = otherOperand(node, difference);
-  const power = madeBy(editor, factor, 'Pow');
-  if (power) {
-    const exponent = scalarOf(constantInput(editor, power, 1));
-    return exponent === -0.5 ? { result: node, between: [power], sum: power.inputs[0]! } : undefined;
-  }
-  const inverse = madeBy(editor, factor, 'Reciprocal', 'Div');
-  if (!inverse) return undefined;
-  if (inverse.opType === 'Div' && scalarOf(constantInput(editor, inverse, 0)) !== 1) return undefined;
-  const root = madeBy(editor, inverse.inputs.at(-1), 'Sqrt');
-  return root && { result: node, between: [root, inverse], sum: root.inputs[0]! };
-}
-
-function isSquareOf(editor: GraphEditor, node: Node | undefined, value: string): boolean {
-  if (isOp(node, 'Mul')) return node.inputs[0] === value && node.inputs[1] === value;
-  return isOp(node, 'Pow') && node.inputs[0] === value && scalarOf(constantInput(editor, node, 1)) === 2;
-}
-
-/** A factor or summand whose shape is exactly that of the normalized axes (leading ones do not count). */
-function vectorOperand(
-  editor: GraphEditor,
-  node: Node | undefined,
-  value: string,
-  sizes: readonly number[],
-): { name: string; tensor: Tensor } | undefined {
-  const name = node && otherOperand(node, value);
-  const tensor = name ? editor.constantOf(name) : undefined;
-  if (!name || !tensor) return undefined;
-  const extra = tensor.dims.length - sizes.length;
-  const fits = extra >= 0 && tensor.dims.every((dim, axis) => (axis < extra ? dim === 1 : dim === sizes[axis - extra]));
-  return fits ? { name, tensor } : undefined;
 }
 
 /** @param node a Sub that may be x - mean(x) */

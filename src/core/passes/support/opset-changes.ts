@@ -17,6 +17,8 @@ export const unchangedSince: ReadonlyMap<string, number> = new Map([
   ...since(1, 'ArgMax ArgMin Constant Conv DepthToSpace Flatten Gather GlobalAveragePool GlobalLpPool GlobalMaxPool'),
   ...since(1, 'Identity If LRN Loop LpNormalization MatMul MaxPool MaxRoiPool Not RandomNormal RandomNormalLike'),
   ...since(1, 'RandomUniform RandomUniformLike Shape Size Softplus Softsign SpaceToDepth Transpose'),
+  // An operator of onnxruntime in this domain, with one version only.
+  ...since(1, 'SimplifiedLayerNormalization'),
   ...since(2, 'LpPool'),
   ...since(4, 'Concat'),
   ...since(5, 'Reshape'),
