@@ -3,7 +3,7 @@ import { attrString } from '../ir/attributes.ts';
 import { makeNode } from '../ir/build.ts';
 import type { Node } from '../ir/types.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
-import { contribSupport, importContrib } from './support/contrib.ts';
+import { contribSupport, importContrib, operatorsParam } from './support/contrib.ts';
 import { type GeluMatch, matchGelu } from './support/gelu-pattern.ts';
 import { editEveryGraph, labelOf } from './support/scopes.ts';
 
@@ -11,11 +11,9 @@ import { editEveryGraph, labelOf } from './support/scopes.ts';
 const OPSET = 20;
 
 const params = z.object({
-  operators: z.enum(['any', 'standard']).default('any').meta({
-    title: 'Operators',
-    description:
-      'any: Gelu of opset 20 where the model has it, else Gelu and FastGelu of onnxruntime. standard: only the former.',
-  }),
+  operators: operatorsParam(
+    'any: Gelu of opset 20 where the model has it, else Gelu and FastGelu of onnxruntime. standard: only the former.',
+  ),
 });
 
 function fusedNode(ctx: StepContext, { x, form }: GeluMatch, last: Node, opset: number): Node {

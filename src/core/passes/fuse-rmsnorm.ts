@@ -8,6 +8,7 @@ import {
   runsEverywhere,
   type StepContext,
 } from '../step/define.ts';
+import { operatorsParam } from './support/contrib.ts';
 import { type FactLookup, factsIn } from './support/facts.ts';
 import { onesVector, shapedVector } from './support/norm-pieces.ts';
 import { matchRmsNorm, type RmsNormMatch } from './support/rmsnorm-pattern.ts';
@@ -19,11 +20,9 @@ const ops = ['ReduceMean'];
 const supported = new Set(['float32', 'float16', 'float64']);
 
 const params = z.object({
-  operators: z.enum(['any', 'standard']).default('any').meta({
-    title: 'Operators',
-    description:
-      'any: RMSNormalization of opset 23 where the model has it, else SimplifiedLayerNormalization of onnxruntime. standard: only the former.',
-  }),
+  operators: operatorsParam(
+    'any: RMSNormalization of opset 23 where the model has it, else SimplifiedLayerNormalization of onnxruntime. standard: only the former.',
+  ),
 });
 
 const notInWebNN: Partial<Record<ExecutionProvider, ProviderSupport>> = {

@@ -1,4 +1,5 @@
 /** Operators that onnxruntime has beside the standard ones. */
+import { z } from 'zod';
 import type { Model } from '../../ir/types.ts';
 import type { ExecutionProvider, ProviderSupport } from '../../step/define.ts';
 
@@ -15,4 +16,12 @@ export function contribSupport(opType: string): Partial<Record<ExecutionProvider
   return {
     webnn: { level: 'partial', reason: `${CONTRIB_DOMAIN}.${opType} is unknown to WebNN and runs on the CPU there` },
   };
+}
+
+/**
+ * The choice that steps offer whose result may be an operator of onnxruntime.
+ * @param description what each of the two values does
+ */
+export function operatorsParam(description: string) {
+  return z.enum(['any', 'standard']).default('any').meta({ title: 'Operators', description });
 }

@@ -7,6 +7,7 @@ import { createRng, type Rng } from '../../../../src/core/base/rng.ts';
 import type { Model, Node, Tensor } from '../../../../src/core/ir/types.ts';
 import { stepRegistry } from '../../../../src/core/recipe/registry.ts';
 import { apply, expectSameOutputs, float, ints, model, node, noise, scalar, tensor } from './helpers.ts';
+import { normPieces } from './random-pieces-norms.ts';
 
 const count = Number(process.env.WHITTLE_RANDOM_GRAPHS ?? 60);
 const firstSeed = Number(process.env.WHITTLE_RANDOM_SEED ?? 1);
@@ -84,6 +85,7 @@ type Piece = (writer: Writer) => void;
 const product = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
 
 const pieces: Piece[] = [
+  ...normPieces,
   (w) => {
     const x = w.pick()!;
     w.emit(['Relu', 'Tanh', 'Neg', 'Abs', 'Identity', 'Sigmoid', 'Identity'][w.rng.int(7)]!, [x.name], x.shape);

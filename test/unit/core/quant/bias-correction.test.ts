@@ -51,6 +51,26 @@ const convolutions: Parts = {
     b3: noise(6, [6]),
   },
 };
+const fusedBiases: Parts = {
+  inputs: { x: [16, 32] },
+  outputs: ['y'],
+  contrib: true,
+  nodes: [
+    'h = MatMul(x, w1)',
+    'r = com.microsoft.BiasGelu(h, b1)',
+    'g = MatMul(r, w2)',
+    'n = com.microsoft.SkipLayerNormalization(g, x, gamma, , b2)',
+    'y = MatMul(n, w3)',
+  ].map((text) => named(text)),
+  weights: {
+    w1: noise(1, [32, 64]),
+    b1: noise(2, [64]),
+    w2: noise(3, [64, 32]),
+    b2: noise(4, [32]),
+    gamma: noise(5, [32]),
+    w3: noise(6, [32, 32]),
+  },
+};
 const linear: Parts = {
   inputs: { x: [16, 32] },
   outputs: ['y', 'z'],
@@ -160,6 +180,15 @@ const cases: Readonly<Record<string, { parts: Parts; before: Steps; places: read
         ['/g', 'Add after it'],
         ['/y', 'new Add'],
         ['/z', 'new Add'],
+      ],
+    },
+    'blocks of 4 bits before operators that add the bias': {
+      parts: fusedBiases,
+      before: [['weight-only-rtn', { bits: 4, blockSize: 32 }]],
+      places: [
+        ['/h', 'fused bias after it'],
+        ['/g', 'fused bias after it'],
+        ['/y', 'new Add'],
       ],
     },
   };

@@ -27,7 +27,7 @@ export interface BiasTarget {
   readonly mayInsert: boolean;
 }
 
-export type BiasPlace = 'bias' | 'quantized bias' | 'new bias' | 'Add after it' | 'new Add';
+export type BiasPlace = 'bias' | 'quantized bias' | 'new bias' | 'fused bias after it' | 'Add after it' | 'new Add';
 
 const INT32_MAX = 2 ** 31 - 1;
 
@@ -42,6 +42,7 @@ export async function addToBias(target: BiasTarget, amounts: Float64Array): Prom
   if (isAdd(maker) && (await addToOperand(target, maker, amounts))) return 'Add after it';
   const reader = editor.singleConsumer(value);
   if (reader && isAdd(reader) && (await addToOperand(target, reader, amounts))) return 'Add after it';
+  if (reader && (await addToFusedBias(target, reader, amounts))) return 'fused bias after it';
   if (!target.mayInsert) return undefined;
   insertAdd(target, maker, amounts);
   return 'new Add';
@@ -162,6 +163,28 @@ async function addToOperand({ editor, axis }: BiasTarget, add: Node, amounts: Fl
     return true;
   }
   return false;
+}
+
+/** Where operators of onnxruntime that add a bias to their first input keep it. */
+const fusedBiasInput: Readonly<Record<string, number>> = {
+  BiasGelu: 1,
+  FastGelu: 1,
+  SkipLayerNormalization: 4,
+  SkipSimplifiedLayerNormalization: 3,
+};
+
+/** The bias of the operator that reads the layer. */
+async function addToFusedBias(
+  { editor, value, axis }: BiasTarget,
+  node: Node,
+  amounts: Float64Array,
+): Promise<boolean> {
+  const index = node.domain === 'com.microsoft' ? fusedBiasInput[node.opType] : undefined;
+  if (index === undefined || axis !== -1 || node.inputs[0] !== value) return false;
+  const constant = editor.constantOf(node.inputs[index] ?? '');
+  const sum = isFloatWeight(constant) ? await sumAlong(constant, axis, amounts) : undefined;
+  if (sum) setWeight(editor, node, index, sum);
+  return sum !== undefined;
 }
 
 /** The constant plus a number a channel; undefined where it does not lie along the channels alone. */
