@@ -1,0 +1,55 @@
+/** Normalizations of residual sums, and GELU after a bias, as exporters write them out. */
+import type { Pieces, Value, Writer } from '../random/writer.ts';
+
+const vectorFor = (w: Writer, x: Value) => w.noise([x.shape.at(-1)!]);
+
+function rmsNorm(w: Writer, x: Value): Value {
+  const square = w.emit('Pow', [x.name, w.scalar(2)], x.shape);
+  const mean = w.reduce('ReduceMean', square, [-1]);
+  const sum = w.emit('Add', [mean.name, w.scalar(0.01)], mean.shape);
+  const root = w.emit('Sqrt', [sum.name], mean.shape);
+  const inverse = w.emit('Reciprocal', [root.name], mean.shape);
+  const n = w.emit('Mul', [x.name, inverse.name], x.shape);
+  return w.rng.int(3) ? w.emit('Mul', [vectorFor(w, x), n.name], x.shape) : n;
+}
+
+function layerNorm(w: Writer, x: Value): Value {
+  const mean = w.reduce('ReduceMean', x, [-1]);
+  const d = w.emit('Sub', [x.name, mean.name], x.shape);
+  const square = w.emit('Pow', [d.name, w.rank0(2)], x.shape);
+  const variance = w.reduce('ReduceMean', square, [-1]);
+  const sum = w.emit('Add', [variance.name, w.scalar(0.01)], variance.shape);
+  const root = w.emit('Sqrt', [sum.name], variance.shape);
+  const n = w.emit('Div', [d.name, root.name], x.shape);
+  const g = w.emit('Mul', [n.name, vectorFor(w, x)], x.shape);
+  return w.emit('Add', [g.name, vectorFor(w, x)], x.shape);
+}
+
+const isWide = ({ shape }: Value) => shape.length > 0 && shape.at(-1)! > 1;
+
+export const pieces: Pieces = {
+  'rms normalization by a reciprocal': (w) => {
+    const x = w.pick(isWide);
+    if (x) rmsNorm(w, x);
+  },
+  'norm of a residual': (w) => {
+    // With or without a bias; the sum goes on now and then.
+    const x = w.pick((value) => isWide(value) && value.shape.length <= 3);
+    if (!x) return;
+    let branch = w.emit('Tanh', [x.name], x.shape);
+    if (w.rng.int(2)) branch = w.emit('Add', [vectorFor(w, x), branch.name], x.shape);
+    const sum = w.emit('Add', w.rng.int(2) ? [x.name, branch.name] : [branch.name, x.name], x.shape);
+    const y = (w.rng.int(2) ? rmsNorm : layerNorm)(w, sum);
+    if (w.rng.int(2)) w.emit('Add', [sum.name, y.name], x.shape);
+  },
+  'gelu of a biased value': (w) => {
+    const x = w.pick(isWide);
+    if (!x) return;
+    const s = w.emit('Add', [x.name, vectorFor(w, x)], x.shape);
+    const d = w.emit('Mul', [s.name, w.scalar(Math.SQRT1_2)], x.shape);
+    const e = w.emit('Erf', [d.name], x.shape);
+    const a = w.emit('Add', [w.scalar(1), e.name], x.shape);
+    const h = w.emit('Mul', [s.name, w.scalar(0.5)], x.shape);
+    w.emit('Mul', [h.name, a.name], x.shape);
+  },
+};
