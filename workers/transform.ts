@@ -20,6 +20,10 @@ serve<TransformContract>(
     lens: ({ variant, task, maxSamples }, job) => engine.lens(variant, task, maxSamples, job),
     sensitivity: (request, job) => engine.sensitivity(request, job),
     sensitivitySoFar: async ({ id }) => engine.sensitivitySoFar(id),
+    graph: (question, job) => engine.graph(question, job),
+    graphNode: ({ graph, ...place }, job) => engine.node(graph, place, job),
+    graphWeight: ({ graph, ...place }, job) => engine.weight(graph, place, job),
+    graphValues: ({ graph, ...page }, job) => engine.weightValues(graph, page, job),
     dispose: async ({ id }) => {
       engine.dispose(id);
       return null;

@@ -4,11 +4,16 @@
  */
 import type { ModelCard } from '../core/analysis/card.ts';
 import type { Evaluation, Feeds } from '../core/eval/types.ts';
+import type { GraphDocument } from '../core/graph-view/document.ts';
+import type { LayoutRequest, LayoutResult } from '../core/graph-view/layout/types.ts';
+import type { NodeDetail } from '../core/graph-view/node-detail.ts';
+import type { WeightStatistics } from '../core/graph-view/weight-statistics.ts';
 import type { CandidateSettings } from '../core/precision/candidates.ts';
 import type { CandidateId, LensResult, SensitivityResult } from '../core/precision/results.ts';
 import type { ModelProfile } from '../core/profile/types.ts';
 import type { NodeFact } from '../core/recipe/node-facts.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
+import type { LedgerEntry } from '../core/step/ledger.ts';
 import type { OpenedSession, ProfileQuestion, SessionOptions, TaskSource } from '../core/study/ports.ts';
 import type { MemoryReading, VariantFacts } from '../core/study/results.ts';
 
@@ -105,6 +110,23 @@ export interface SensitivityCall {
   readonly resume?: SensitivityResult;
 }
 
+/** Whose graph, as the graph view asks for it. */
+export interface GraphCall {
+  readonly variant: VariantRequest;
+  /** Names what the graph depends on: steps, free dimensions, the calibrating task. */
+  readonly key: string;
+}
+
+export interface GraphAnswer {
+  readonly document: GraphDocument;
+  /** What each step of the recipe did; empty for the original. */
+  readonly ledger: readonly {
+    readonly step: string;
+    readonly title: string;
+    readonly entries: readonly LedgerEntry[];
+  }[];
+}
+
 export type TransformContract = {
   open: {
     request: {
@@ -141,6 +163,34 @@ export type TransformContract = {
   sensitivity: { request: SensitivityCall; response: SensitivityResult };
   /** What the last call of `sensitivity` has measured of a model so far, also while it runs and after it was cancelled. */
   sensitivitySoFar: { request: { readonly id: string }; response: SensitivityResult | null };
+  /** The variant's structure, with equal blocks found. */
+  graph: { request: GraphCall; response: GraphAnswer };
+  /** Everything about one operator; `index` is its position in the file's list of nodes. */
+  graphNode: {
+    request: { readonly graph: GraphCall; readonly scope: number; readonly index: number };
+    response: NodeDetail | null;
+  };
+  /** null: there is no such weight, or its elements are no numbers. */
+  graphWeight: {
+    request: { readonly graph: GraphCall; readonly scope: number; readonly name: string };
+    response: WeightStatistics | null;
+  };
+  /** Elements of a weight as text, in C order. */
+  graphValues: {
+    request: {
+      readonly graph: GraphCall;
+      readonly scope: number;
+      readonly name: string;
+      readonly start: number;
+      readonly count: number;
+    };
+    response: readonly string[];
+  };
   /** Forgets a model. */
   dispose: { request: { readonly id: string }; response: null };
+};
+
+export type LayoutContract = {
+  /** Places of boxes and ways of edges. */
+  layOut: { request: LayoutRequest; response: LayoutResult };
 };

@@ -23,9 +23,27 @@ export interface ExtractOptions {
 /** More graphs inside graphs than this are left out, with a note. */
 const MAX_SCOPES = 2000;
 
+/** What stands behind a scope of a document: for questions about single nodes. */
+export interface ScopeSource {
+  readonly nodes: readonly Node[];
+  /** The constant that is read by this name here, of this graph or one around it. */
+  readonly constant: (name: string) => Tensor | undefined;
+  readonly shapes: ShapeTable | undefined;
+}
+
+export interface DescribedGraph {
+  readonly document: GraphDocument;
+  /** Parallel to the document's scopes. */
+  readonly sources: readonly ScopeSource[];
+}
+
 /** Never throws on what the model contains: cycles, unnamed and doubly named nodes end up in the notes. */
-export function extractGraph(model: Model, { dims = {} }: ExtractOptions = {}): GraphDocument {
+export function describeGraph(model: Model, { dims = {} }: ExtractOptions = {}): DescribedGraph {
   return new Extractor(model, dims).run();
+}
+
+export function extractGraph(model: Model, options?: ExtractOptions): GraphDocument {
+  return describeGraph(model, options).document;
 }
 
 /** A graph that waits to be described. */
@@ -96,7 +114,7 @@ class Extractor {
     }
   }
 
-  run(): GraphDocument {
+  run(): DescribedGraph {
     const { graph } = this.#model;
     this.#queue({
       kind: 'main',
@@ -112,7 +130,12 @@ class Extractor {
     });
     for (let at = 0; at < this.#pending.length; at += 1) this.#scopes.push(this.#describe(this.#pending[at]!, at));
     this.#addNotes();
-    return { scopes: this.#scopes, notes: this.#notes };
+    const sources = this.#pending.map(({ nodes, constants, shapes }) => ({
+      nodes,
+      constant: (name: string) => constants.get(name),
+      shapes,
+    }));
+    return { document: { scopes: this.#scopes, notes: this.#notes }, sources };
   }
 
   /** @returns the number that the scope will have, or undefined beyond the limit */

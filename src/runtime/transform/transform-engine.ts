@@ -3,6 +3,8 @@ import { describeModel, type ModelCard } from '../../core/analysis/card.ts';
 import { StudioError } from '../../core/base/errors/index.ts';
 import type { JobContext } from '../../core/base/progress.ts';
 import type { TaskSource } from '../../core/eval/types.ts';
+import type { NodeDetail } from '../../core/graph-view/node-detail.ts';
+import type { WeightStatistics } from '../../core/graph-view/weight-statistics.ts';
 import type { Model } from '../../core/ir/types.ts';
 import { validateModel } from '../../core/ir/validate.ts';
 import { expandHalfWeights } from '../../core/onnx/half-weights.ts';
@@ -22,6 +24,13 @@ import { buildVariant, saveFiles, type Variant } from '../../core/study/variant.
 import { fetchedFiles } from '../fetched-files.ts';
 import type { BlobModel } from '../web-infer.ts';
 import { BlobSource, blobOf } from './blob-source.ts';
+import {
+  type GraphAnswer,
+  GraphInspector,
+  type NodePlace,
+  type WeightPage,
+  type WeightPlace,
+} from './graph-inspector.ts';
 import { createScratchStore } from './scratch-store.ts';
 
 export interface NamedBlob {
@@ -59,9 +68,17 @@ export interface SensitivityQuestion {
   readonly resume?: SensitivityResult;
 }
 
+/** Which variant's graph. */
+export interface GraphQuestion {
+  readonly variant: VariantRequest;
+  /** Names what the graph depends on: steps, free dimensions, the calibrating task. */
+  readonly key: string;
+}
+
 interface OpenModel {
   readonly model: Model;
   readonly store: TensorStore;
+  readonly inspector: GraphInspector;
   /** What was measured of it, perhaps in part. */
   sensitivity: SensitivityResult | null;
 }
@@ -97,7 +114,8 @@ export class TransformEngine {
     await expandHalfWeights(model);
     const card = describeModel(model);
     const id = `model-${this.#nextId++}`;
-    this.#models.set(id, { model, store: createScratchStore(scratchFolder), sensitivity: null });
+    const store = createScratchStore(scratchFolder);
+    this.#models.set(id, { model, store, inspector: new GraphInspector(), sensitivity: null });
     return { id, card };
   }
 
@@ -154,6 +172,33 @@ export class TransformEngine {
 
   sensitivitySoFar(id: string): SensitivityResult | null {
     return this.#opened(id).sensitivity;
+  }
+
+  /** The variant as the graph view shows it. Calibrates where a step needs it; measures nothing. */
+  graph({ variant, key }: GraphQuestion, job: JobContext): Promise<GraphAnswer> {
+    const { model, store, inspector } = this.#opened(variant.id);
+    const { recipe, dims = {}, calibration: task } = variant;
+    const calibration = task && calibrationFrom(task);
+    const executor = this.#executor;
+    const build = () => applyRecipe({ model, recipe, job, store, executor, calibration });
+    return inspector.graph(key, dims, build, job);
+  }
+
+  node(question: GraphQuestion, place: NodePlace, job: JobContext): Promise<NodeDetail | null> {
+    return this.#inspector(question).detail(question.key, place, () => this.graph(question, job));
+  }
+
+  weight(question: GraphQuestion, place: WeightPlace, job: JobContext): Promise<WeightStatistics | null> {
+    return this.#inspector(question).statistics(question.key, place, () => this.graph(question, job), job);
+  }
+
+  /** Elements as text. */
+  weightValues(question: GraphQuestion, page: WeightPage, job: JobContext): Promise<string[]> {
+    return this.#inspector(question).values(question.key, page, () => this.graph(question, job));
+  }
+
+  #inspector({ variant }: GraphQuestion): GraphInspector {
+    return this.#opened(variant.id).inspector;
   }
 
   #variant({ id, calibration: task, ...request }: VariantRequest, job: JobContext): Promise<Variant> {

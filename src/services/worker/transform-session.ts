@@ -11,6 +11,7 @@ import type { Recipe } from '../../core/recipe/schema.ts';
 import type { WorkerClient } from '../../rpc/client.ts';
 import type {
   BrowserModelHandle,
+  GraphAnswer,
   LensCall,
   ModelBlobs,
   SensitivityCall,
@@ -23,6 +24,7 @@ import { spawnTransform } from './spawn-transform.ts';
 export type LensOptions = Omit<LensCall, 'variant'>;
 export type SensitivityOptions = Omit<SensitivityCall, 'id'>;
 export type SessionVariant = Omit<VariantRequest, 'id'>;
+export type GraphQuestions = 'graphNode' | 'graphWeight' | 'graphValues';
 export type BuiltInWorker = TransformContract['build']['response'];
 
 interface Place {
@@ -129,6 +131,29 @@ export class TransformSession {
       if (onPartial) await ask().catch(() => {});
       throw error;
     }
+  }
+
+  /**
+   * The variant's structure for the graph view.
+   * @param key see GraphCall
+   * @throws StudioError recipe/*, pass/*, calib/*, job/cancelled, worker/crashed
+   */
+  async graph(variant: SessionVariant, key: string, job: JobContext): Promise<GraphAnswer> {
+    const { client, id } = await this.#current(job);
+    return client.call('graph', { variant: { ...variant, id }, key }, job);
+  }
+
+  /** Questions about what `graph` gave; a worker that no longer has it makes it again. */
+  async ask<Method extends GraphQuestions>(
+    method: Method,
+    variant: SessionVariant,
+    key: string,
+    rest: Omit<TransformContract[Method]['request'], 'graph'>,
+    job: JobContext,
+  ): Promise<TransformContract[Method]['response']> {
+    const { client, id } = await this.#current(job);
+    const request = { ...rest, graph: { variant: { ...variant, id }, key } };
+    return client.call(method, request as TransformContract[Method]['request'], job);
   }
 
   /** Ends the worker and deletes scratch files: large variants can then no longer be read. */

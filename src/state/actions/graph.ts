@@ -1,0 +1,44 @@
+/** Graphs of variants for the graph view: asked for once for each set of steps, kept while the model is open. */
+import { canonicalJson } from '../../core/base/json.ts';
+import type { JobContext } from '../../core/base/progress.ts';
+import type { Recipe } from '../../core/recipe/schema.ts';
+import { type OpenModel, openedModel } from '../../services/engine.ts';
+import { type VariantGraph, variantGraph } from '../../services/variant-graph.ts';
+import { taskDims } from '../card-facts.ts';
+import { studio } from '../store.ts';
+import { prepareCurrentTask } from './current-task.ts';
+
+/** Documents of large graphs take tens of megabytes. */
+const KEPT = 4;
+const known = new WeakMap<OpenModel, Map<string, VariantGraph>>();
+
+/** What the graph of a recipe depends on, as far as the page knows before it is built. */
+export function graphKeyOf(recipe: Recipe): string {
+  return canonicalJson({ steps: recipe.steps, task: studio.getState().history?.present.study.task ?? null });
+}
+
+/**
+ * @throws StudioError recipe/*, pass/*, calib/*, task/*, job/cancelled, worker/crashed
+ * @returns null without a model
+ */
+export async function graphOf(recipe: Recipe, job: JobContext): Promise<VariantGraph | null> {
+  const { model, history, samples } = studio.getState();
+  const opened = openedModel();
+  if (!opened || !model || !history) return null;
+  const graphs = known.get(opened) ?? new Map<string, VariantGraph>();
+  known.set(opened, graphs);
+  const key = graphKeyOf(recipe);
+  const before = graphs.get(key);
+  if (before) return before;
+  const { task } = history.present.study;
+  const sample = samples?.find(({ id }) => id === model.sampleId);
+  const question = {
+    recipe,
+    dims: taskDims(model.card, task, sample),
+    task: (inner: JobContext) => prepareCurrentTask(task, model.card, inner),
+  };
+  const graph = await variantGraph(opened, question, job);
+  graphs.set(key, graph);
+  if (graphs.size > KEPT) graphs.delete([...graphs.keys()][0]!);
+  return graph;
+}
