@@ -1,4 +1,5 @@
 /** Arranging graphs, in a worker that is started with the first and replaced when it was stopped. */
+import { StudioError } from '../core/base/errors/index.ts';
 import type { JobContext } from '../core/base/progress.ts';
 import type { LayoutRequest, LayoutResult } from '../core/graph-view/layout/types.ts';
 import type { WorkerClient } from '../rpc/client.ts';
@@ -8,9 +9,16 @@ import { spawnLayout } from './worker/spawn-layout.ts';
 let client: WorkerClient<LayoutContract> | null = null;
 
 /** @throws StudioError job/cancelled, worker/* */
-export function arrangeGraph(request: LayoutRequest, job: JobContext): Promise<LayoutResult> {
-  const current = client ?? start();
-  return current.call('layOut', request, job);
+export async function arrangeGraph(request: LayoutRequest, job: JobContext): Promise<LayoutResult> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await (client ?? start()).call('layOut', request, job);
+    } catch (error) {
+      // A layout before this one was cancelled and did not notice in time: that took the worker down with it.
+      const wasTakenDown = error instanceof StudioError && error.code === 'worker/terminated' && !job.signal.aborted;
+      if (!wasTakenDown || tries === 2) throw error;
+    }
+  }
 }
 
 function start(): WorkerClient<LayoutContract> {

@@ -65,6 +65,14 @@ export const createRunSlice: SliceCreator<RunSlice> = (set) => ({
     set({ job: null, runError: error, said: error?.message ?? said });
   },
   forgetResults() {
-    set({ report: null, measured: {}, lastMeasuredKey: {}, runError: null, ...noAnalysis });
+    set({
+      report: null,
+      measured: {},
+      lastMeasuredKey: {},
+      runError: null,
+      nodeFigures: {},
+      selectedNode: null,
+      ...noAnalysis,
+    });
   },
 });

@@ -1,9 +1,11 @@
 /** How the window stands: nothing that is part of the study. */
+import type { NodeLabels, NodeValues } from '../core/graph-view/node-values.ts';
 import type { Capabilities } from '../runtime/capabilities.ts';
 import { applyTheme, type ThemeChoice, writeTheme } from '../services/preferences.ts';
 import type { SliceCreator } from './store.ts';
 
 export type { ThemeChoice };
+export type NodeFigures = NodeValues | NodeLabels;
 export type Panel = 'help' | 'recipe' | 'task' | 'model' | 'url' | 'search' | 'handover';
 /** The panels of the Layers view. */
 export type LayersTab = 'error' | 'sensitivity' | 'calibration';
@@ -16,17 +18,40 @@ export interface UiSlice {
   /** Said once, beside the status line: what storage cannot do here. */
   storageNotice: string | null;
   layersTab: LayersTab;
+  /** A node by name (else its first output's): what graph, layers, profile and diff point at together. */
+  selectedNode: string | null;
+  /** Figures and words by node that views offer the graph to colour by; by the variant's id. */
+  nodeFigures: Readonly<Record<string, readonly NodeFigures[]>>;
+  selectNode(name: string | null): void;
+  /** Selects the node and turns to the graph. */
+  showInGraph(name: string): void;
+  /** Those of the same ids are replaced. */
+  offerFigures(variantId: string, figures: readonly NodeFigures[]): void;
   setTheme(theme: ThemeChoice): void;
   setLayersTab(tab: LayersTab): void;
   openPanel(panel: Panel | null): void;
 }
 
-export const createUiSlice: SliceCreator<UiSlice> = (set) => ({
+export const createUiSlice: SliceCreator<UiSlice> = (set, get) => ({
   theme: 'system',
   panel: null,
   capabilities: null,
   storageNotice: null,
   layersTab: 'error',
+  selectedNode: null,
+  nodeFigures: {},
+  selectNode: (selectedNode) => set({ selectedNode }),
+  showInGraph(selectedNode) {
+    set({ selectedNode });
+    get().setView('graph');
+  },
+  offerFigures(variantId, figures) {
+    const ids = new Set(figures.map(({ id }) => id));
+    set(({ nodeFigures }) => {
+      const kept = (nodeFigures[variantId] ?? []).filter(({ id }) => !ids.has(id));
+      return { nodeFigures: { ...nodeFigures, [variantId]: [...kept, ...figures] } };
+    });
+  },
   setTheme(theme) {
     writeTheme(theme);
     applyTheme(theme);

@@ -18,6 +18,7 @@ import { VariantStrip } from './variants/VariantStrip.tsx';
 
 const SideBySide = lazy(() => import('./charts/SideBySide.tsx'));
 const Pareto = lazy(() => import('./charts/Pareto.tsx'));
+const GraphView = lazy(() => import('./graph/GraphView.tsx'));
 const LayersView = lazy(() => import('./layers/LayersView.tsx'));
 
 const VIEWS = [
@@ -25,10 +26,11 @@ const VIEWS = [
   { value: 'pareto', label: 'Pareto' },
   { value: 'details', label: 'Details' },
   { value: 'layers', label: 'Layers' },
+  { value: 'graph', label: 'Graph' },
 ] as const;
 
 /** Views that say more than the table does; it is not repeated under them. */
-const WITHOUT_TABLE: readonly View[] = ['details', 'layers'];
+const WITHOUT_TABLE: readonly View[] = ['details', 'layers', 'graph'];
 
 type View = (typeof VIEWS)[number]['value'];
 
@@ -65,6 +67,7 @@ export default function Workbench() {
                   <LayersView />
                 </div>
               )}
+              {view === 'graph' && <GraphView />}
               {view === 'details' && (
                 <div className={styles.scrolls}>
                   <DetailsView />

@@ -193,11 +193,11 @@ function rangeTitle(names: readonly string[]): string {
   return stem && end && stem[1] === end[1] ? `${first} to ${end[2]}` : `${first} to ${last}`;
 }
 
-/** The operators that there are most of. */
-export function summarize(ops: readonly string[]): string {
+/** The operators that there are most of. @param kinds how many of them are told */
+export function summarize(ops: readonly string[], kinds = 3): string {
   const counts = new Map<string, number>();
   for (const op of ops) counts.set(op, (counts.get(op) ?? 0) + 1);
   const sorted = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-  const shown = sorted.slice(0, 3).map(([op, count]) => (count === 1 ? op : `${op} ×${count}`));
-  return sorted.length > 3 ? `${shown.join(', ')}, …` : shown.join(', ');
+  const shown = sorted.slice(0, kinds).map(([op, count]) => (count === 1 ? op : `${op} ×${count}`));
+  return sorted.length > kinds ? `${shown.join(', ')}, …` : shown.join(', ');
 }

@@ -1,0 +1,326 @@
+/** Draws a scene: only what is in sight, and the less of it the farther away. */
+import type { Camera, Size } from './camera.ts';
+import type { Ink } from './ink.ts';
+import { type BoxPaint, type BoxText, type Scene, shortName, text } from './scene.ts';
+import type { Rect } from './spatial-index.ts';
+
+export interface Look {
+  readonly ink: Ink;
+  /** By box. */
+  readonly paints: readonly (BoxPaint | undefined)[];
+  /** Selected box, or -1. */
+  readonly selected: number;
+  /** Under the pointer, or -1. */
+  readonly hovered: number;
+  /** Boxes that a search found. */
+  readonly found: ReadonlySet<number>;
+}
+
+/** Below these scales details are left out. */
+const LEVEL = {
+  chips: 0.5,
+  lines: 0.38,
+  titles: 0.2,
+  curves: 0.12,
+  borders: 0.08,
+  labels: 0.55,
+  arrows: 0.35,
+} as const;
+
+export function drawScene(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  camera: Camera,
+  view: Size,
+  pixelRatio: number,
+  look: Look,
+): void {
+  const { scale } = camera;
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.fillStyle = look.ink.surface;
+  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+  const zoom = scale * pixelRatio;
+  context.setTransform(zoom, 0, 0, zoom, -camera.x * zoom, -camera.y * zoom);
+  const rect: Rect = {
+    left: camera.x - 8,
+    top: camera.y - 8,
+    right: camera.x + view.width / scale + 8,
+    bottom: camera.y + view.height / scale + 8,
+  };
+  for (const box of scene.index.containersIn(rect)) drawContainer(context, scene, box, scale, look);
+  drawEdges(context, scene, rect, scale, look);
+  if (look.selected >= 0) drawHighlight(context, scene, scale, look);
+  const boxes = scene.index.boxesIn(rect);
+  if (scale < LEVEL.titles) drawFarBoxes(context, scene, boxes, scale, look);
+  else for (const box of boxes) drawBox(context, scene, box, scale, look);
+  if (scale >= LEVEL.labels) drawLabels(context, scene, rect, look);
+}
+
+const HAIRLINE = 0.8;
+
+/** Lines stay visible when one looks from far away. */
+const lineWidth = (scale: number, width: number): number => Math.max(width, HAIRLINE / scale);
+
+function drawContainer(context: CanvasRenderingContext2D, scene: Scene, box: number, scale: number, look: Look): void {
+  const { x, y, width, height } = scene.layout;
+  const { ink } = look;
+  const paint = look.paints[box];
+  context.beginPath();
+  context.roundRect(x[box]!, y[box]!, width[box]!, height[box]!, 8);
+  context.fillStyle = depthOf(scene, box) % 2 === 0 ? ink.background : ink.surface;
+  context.fill();
+  const isSelected = box === look.selected;
+  context.strokeStyle = isSelected ? ink.accent : look.found.has(box) ? ink.warn : (paint?.border ?? ink.line);
+  context.lineWidth = lineWidth(scale, isSelected ? 2.5 : 1.2);
+  context.stroke();
+  if (scale < LEVEL.titles) return;
+  const { title, mark, name } = scene.texts[box]!;
+  context.fillStyle = ink.text;
+  context.font = `600 ${text.title}px ${ink.font}`;
+  const room = width[box]! - 2 * text.pad;
+  const heading = mark === '' ? title : `${title}  ${mark}`;
+  context.fillText(`−  ${heading}`, x[box]! + text.pad, y[box]! + 19, room);
+  if (scale < LEVEL.lines || room < 260) return;
+  context.font = `${text.line}px ${ink.font}`;
+  context.fillStyle = ink.muted;
+  context.textAlign = 'right';
+  context.fillText(name, x[box]! + width[box]! - text.pad, y[box]! + 19);
+  context.textAlign = 'left';
+}
+
+function depthOf({ graph }: Scene, box: number): number {
+  let depth = 0;
+  for (let at = graph.boxes[box]!.parent; at >= 0; at = graph.boxes[at]!.parent) depth += 1;
+  return depth;
+}
+
+function tracePiece(context: CanvasRenderingContext2D, pieces: Float32Array, piece: number, curved: boolean): void {
+  const x1 = pieces[4 * piece]!;
+  const y1 = pieces[4 * piece + 1]!;
+  const x2 = pieces[4 * piece + 2]!;
+  const y2 = pieces[4 * piece + 3]!;
+  context.moveTo(x1, y1);
+  if (!curved || Math.abs(x1 - x2) < 0.5) context.lineTo(x2, y2);
+  else {
+    const bend = (y2 - y1) / 2;
+    context.bezierCurveTo(x1, y1 + bend, x2, y2 - bend, x2, y2);
+  }
+}
+
+function drawEdges(context: CanvasRenderingContext2D, scene: Scene, rect: Rect, scale: number, { ink }: Look): void {
+  const { pieces } = scene.layout;
+  const curved = scale >= LEVEL.curves;
+  const arrows = scale >= LEVEL.arrows;
+  const ends: number[] = [];
+  context.beginPath();
+  scene.index.eachPiece(rect, (piece) => {
+    tracePiece(context, pieces, piece, curved);
+    if (arrows && scene.isEnd[piece] === 1) ends.push(piece);
+  });
+  context.strokeStyle = ink.edge;
+  context.lineWidth = lineWidth(scale, 1.1);
+  context.stroke();
+  context.fillStyle = ink.edge;
+  context.beginPath();
+  for (const piece of ends) traceArrow(context, pieces[4 * piece + 2]!, pieces[4 * piece + 3]!, 4);
+  context.fill();
+}
+
+function traceArrow(context: CanvasRenderingContext2D, x: number, y: number, size: number): void {
+  context.moveTo(x, y);
+  context.lineTo(x - size, y - 1.7 * size);
+  context.lineTo(x + size, y - 1.7 * size);
+  context.closePath();
+}
+
+/** The edges of the selected box; those that are not drawn otherwise are dashed lines. */
+function drawHighlight(context: CanvasRenderingContext2D, scene: Scene, scale: number, { ink, selected }: Look): void {
+  const { layout, edgesInto, edgesOutOf, graph } = scene;
+  const edges = [...edgesInto[selected]!, ...edgesOutOf[selected]!];
+  if (edges.length > MAX_HIGHLIGHTED) edges.length = MAX_HIGHLIGHTED;
+  const traced = new Set<number>();
+  const hidden: number[] = [];
+  context.strokeStyle = ink.accent;
+  context.fillStyle = ink.accent;
+  context.lineWidth = lineWidth(scale, 2.4);
+  context.beginPath();
+  for (const edge of edges) {
+    const last = layout.lastPiece[edge]!;
+    if (last < 0) hidden.push(edge);
+    for (let piece = last; piece >= 0 && !traced.has(piece); piece = layout.pieceParent[piece]!) {
+      traced.add(piece);
+      tracePiece(context, layout.pieces, piece, true);
+    }
+  }
+  context.stroke();
+  context.beginPath();
+  for (const edge of edges) {
+    const last = layout.lastPiece[edge]!;
+    if (last >= 0) traceArrow(context, layout.pieces[4 * last + 2]!, layout.pieces[4 * last + 3]!, 5);
+  }
+  context.fill();
+  context.setLineDash([6, 5]);
+  context.beginPath();
+  const { x, y, width, height } = layout;
+  for (const edge of hidden) {
+    const { from, to } = graph.edges[edge]!;
+    context.moveTo(x[from]! + width[from]! / 2, y[from]! + height[from]!);
+    context.lineTo(x[to]! + width[to]! / 2, y[to]!);
+  }
+  context.stroke();
+  context.setLineDash([]);
+}
+
+const MAX_HIGHLIGHTED = 2000;
+
+/** Thousands of small rectangles: one path for each colour. */
+function drawFarBoxes(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  boxes: readonly number[],
+  scale: number,
+  look: Look,
+): void {
+  const { x, y, width, height } = scene.layout;
+  const byFill = new Map<string, number[]>();
+  for (const box of boxes) {
+    const paint = look.paints[box];
+    const isMarked = box === look.selected || look.found.has(box);
+    const fill = isMarked
+      ? box === look.selected
+        ? look.ink.accent
+        : look.ink.warn
+      : (paint?.fill ?? fillOf(scene.texts[box]!, look.ink));
+    const list = byFill.get(fill);
+    if (list) list.push(box);
+    else byFill.set(fill, [box]);
+  }
+  for (const [fill, list] of byFill) {
+    context.fillStyle = fill;
+    context.beginPath();
+    for (const box of list) context.rect(x[box]!, y[box]!, width[box]!, height[box]!);
+    context.fill();
+    if (scale < LEVEL.borders) continue;
+    context.strokeStyle = look.ink.edge;
+    context.lineWidth = lineWidth(scale, 1);
+    context.stroke();
+  }
+}
+
+const fillOf = ({ kind }: BoxText, ink: Ink): string =>
+  kind === 'input' || kind === 'output' ? ink.accentSoft : kind === 'group' ? ink.raised : ink.surface;
+
+function drawBox(context: CanvasRenderingContext2D, scene: Scene, box: number, scale: number, look: Look): void {
+  const { x, y, width, height } = scene.layout;
+  const { ink } = look;
+  const paint = look.paints[box];
+  const content = scene.texts[box]!;
+  const [left, top, across, down] = [x[box]!, y[box]!, width[box]!, height[box]!];
+  const isGroup = content.kind === 'group';
+  context.globalAlpha = paint?.faded ? 0.45 : 1;
+  if (isGroup) {
+    // A sheet behind says that there is more inside.
+    context.beginPath();
+    context.roundRect(left + 4, top + 4, across, down, 7);
+    context.fillStyle = ink.raised;
+    context.fill();
+    context.strokeStyle = ink.edge;
+    context.lineWidth = lineWidth(scale, 1);
+    context.stroke();
+  }
+  context.beginPath();
+  context.roundRect(left, top, across, down, content.kind === 'op' || isGroup ? 6 : Math.min(14, down / 2));
+  context.fillStyle = paint?.fill ?? fillOf(content, ink);
+  context.fill();
+  const isSelected = box === look.selected;
+  context.strokeStyle = isSelected
+    ? ink.accent
+    : look.found.has(box)
+      ? ink.warn
+      : (paint?.border ?? (box === look.hovered ? ink.text : ink.edge));
+  context.lineWidth = lineWidth(scale, isSelected ? 3 : look.found.has(box) || paint?.border ? 2.2 : 1.1);
+  if (paint?.dashed) context.setLineDash([5, 4]);
+  context.stroke();
+  context.setLineDash([]);
+  drawTexts(context, content, paint, { left, top, across }, scale, ink);
+  context.globalAlpha = 1;
+}
+
+function drawTexts(
+  context: CanvasRenderingContext2D,
+  { kind, title, name, detail, chips, mark }: BoxText,
+  paint: BoxPaint | undefined,
+  { left, top, across }: { left: number; top: number; across: number },
+  scale: number,
+  ink: Ink,
+): void {
+  const room = across - 2 * text.pad;
+  const strong = paint?.ink ?? ink.text;
+  const weak = paint?.ink ?? ink.muted;
+  context.fillStyle = strong;
+  context.font = `600 ${text.title}px ${ink.font}`;
+  const heading = kind === 'group' ? `+  ${title}` : title;
+  const note = paint?.badge ?? mark;
+  const noteRoom = note === '' ? 0 : Math.min(room * 0.55, note.length * 6.6 + 6);
+  context.fillText(heading, left + text.pad, top + 18, room - noteRoom);
+  if (note !== '') {
+    context.font = `${paint?.badge ? 600 : 400} ${text.line}px ${ink.font}`;
+    context.textAlign = 'right';
+    context.fillText(note, left + across - text.pad, top + 18, noteRoom);
+    context.textAlign = 'left';
+  }
+  if (scale < LEVEL.lines) return;
+  context.font = `${text.line}px ${ink.font}`;
+  context.fillStyle = weak;
+  let line = top + 32;
+  for (const content of [shortName(name), detail]) {
+    if (content === '') continue;
+    context.fillText(content, left + text.pad, line, room);
+    line += 14;
+  }
+  if (scale >= LEVEL.chips && chips.length > 0)
+    drawChips(context, chips, left + text.pad, line - 8, room, { strong, weak }, ink);
+}
+
+function drawChips(
+  context: CanvasRenderingContext2D,
+  chips: readonly string[],
+  left: number,
+  top: number,
+  room: number,
+  colours: { readonly strong: string; readonly weak: string },
+  ink: Ink,
+): void {
+  context.font = `10px ${ink.mono}`;
+  context.lineWidth = 0.8;
+  context.strokeStyle = colours.weak;
+  context.fillStyle = colours.strong;
+  let x = left;
+  for (const chip of chips) {
+    const width = Math.min(left + room - x, chip.length * 6.05 + 8);
+    if (width < 18) break;
+    context.beginPath();
+    context.roundRect(x, top, width, 15, 3);
+    context.stroke();
+    context.fillText(chip, x + 4, top + 11, width - 8);
+    x += width + 5;
+  }
+}
+
+/** Shapes where a value leaves its node. */
+function drawLabels(context: CanvasRenderingContext2D, scene: Scene, rect: Rect, { ink }: Look): void {
+  const { pieces } = scene.layout;
+  context.font = `10.5px ${ink.mono}`;
+  context.lineWidth = 3;
+  context.strokeStyle = ink.surface;
+  context.fillStyle = ink.muted;
+  scene.index.eachPiece(rect, (piece) => {
+    const label = scene.pieceLabel.get(piece);
+    if (!label) return;
+    const x = pieces[4 * piece]! + 5;
+    const y = pieces[4 * piece + 1]! + 13;
+    // A rim in the background's colour keeps it legible over lines.
+    context.strokeText(label, x, y);
+    context.fillText(label, x, y);
+  });
+}

@@ -1,0 +1,46 @@
+/** The graph of a recipe, built by the transform worker when it is first asked for. */
+import { useEffect, useRef, useState } from 'react';
+import { type ErrorRecord, toErrorRecord } from '../../core/base/errors/index.ts';
+import { type Progress, quietJob } from '../../core/base/progress.ts';
+import type { Recipe } from '../../core/recipe/schema.ts';
+import type { VariantGraph } from '../../services/variant-graph.ts';
+import { graphKeyOf, graphOf } from '../../state/actions/graph.ts';
+
+export interface GraphState {
+  readonly graph: VariantGraph | null;
+  readonly progress: Progress | null;
+  readonly error: ErrorRecord | null;
+  readonly cancel: () => void;
+  readonly retry: () => void;
+}
+
+export function useGraph(recipe: Recipe): GraphState {
+  const key = graphKeyOf(recipe);
+  const [turn, setTurn] = useState(0);
+  const [state, setState] = useState<Omit<GraphState, 'cancel' | 'retry'>>({
+    graph: null,
+    progress: null,
+    error: null,
+  });
+  const controller = useRef<AbortController | null>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the key says what of the recipe matters; a turn tries again
+  useEffect(() => {
+    const own = new AbortController();
+    controller.current = own;
+    let isOver = false;
+    const say = (next: Omit<GraphState, 'cancel' | 'retry'>) => {
+      if (!isOver) setState(next);
+    };
+    const onProgress = (progress: Progress) => say({ graph: null, progress, error: null });
+    onProgress({ stage: 'building the graph', done: 0, total: null, unit: 'nodes' });
+    graphOf(recipe, { ...quietJob, signal: own.signal, onProgress }).then(
+      (graph) => say({ graph, progress: null, error: null }),
+      (cause: unknown) => say({ graph: null, progress: null, error: toErrorRecord(cause) }),
+    );
+    return () => {
+      isOver = true;
+      own.abort();
+    };
+  }, [key, turn]);
+  return { ...state, cancel: () => controller.current?.abort(), retry: () => setTurn(turn + 1) };
+}
