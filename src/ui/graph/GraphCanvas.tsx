@@ -17,7 +17,7 @@ import {
 import { drawScene } from './draw.ts';
 import styles from './graph.module.css';
 import { useInk } from './ink.ts';
-import { Minimap } from './Minimap.tsx';
+import { MINIMAP_WIDTH, Minimap } from './Minimap.tsx';
 import type { BoxPaint, Scene } from './scene.ts';
 import { usePointer } from './use-pointer.ts';
 import { type Direction, walk } from './walk.ts';
@@ -43,7 +43,8 @@ export interface GraphCanvasProps {
   /** What the picture is of, for those who do not see it. */
   readonly label: string;
   /**
-   * The box of a scene that keeps its place on the screen when the scene changes (what was opened or closed); -1: none.
+   * The box of a scene that keeps its place on the screen when the scene changes (what was opened or closed); -1: none,
+   * then one looks at the beginning.
    * Give another `key` to begin anew.
    */
   readonly anchorOf?: (scene: Scene) => number;
@@ -96,6 +97,14 @@ export function GraphCanvas(props: GraphCanvasProps) {
   const zoom = (factor: number, point = { x: size.width / 2, y: size.height / 2 }) =>
     look(zoomAt(camera.current, point, factor, minScale(content, size)));
 
+  const show = (box: number) => {
+    const { scene: current, size: view } = latest.current;
+    const { x, y, width, height } = current.layout;
+    if (box < 0 || box >= x.length) return;
+    const place = { x: x[box]!, y: y[box]!, width: width[box]!, height: height[box]! };
+    look(showBox(camera.current, place, { ...view, width: view.width - MINIMAP_WIDTH }));
+  };
+
   useLayoutEffect(() => {
     const element = canvas.current!;
     element.width = Math.round(size.width * devicePixelRatio);
@@ -104,15 +113,14 @@ export function GraphCanvas(props: GraphCanvasProps) {
   useSceneChange(scene, size, anchorOf, camera, content);
   // biome-ignore lint/correctness/useExhaustiveDependencies: these are what a picture depends on; `draw` reads the latest
   useLayoutEffect(draw, [scene, paints, selected, found, hovered, ink, size]);
+  // A panel that opens beside the picture must not cover what it is about.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only a change of size moves the picture
+  useEffect(() => show(latest.current.selected), [size]);
   useEffect(() => () => cancelAnimationFrame(pending.current), []);
   useImperativeHandle(ref, () => ({
     fit: () => look(fitCamera(content, size)),
     zoom: (factor) => zoom(factor),
-    show: (box) => {
-      const { x, y, width, height } = latest.current.scene.layout;
-      if (box >= 0 && box < x.length)
-        look(showBox(camera.current, { x: x[box]!, y: y[box]!, width: width[box]!, height: height[box]! }, size));
-    },
+    show,
     focus: () => frame.current?.focus(),
     camera: () => camera.current,
     look,
@@ -185,10 +193,10 @@ function useSceneChange(
     const before = last.current;
     if (size.width === 0 || before === scene) return;
     last.current = scene;
-    if (!before) camera.current = firstCamera(content, size);
+    const from = before ? (anchorOf?.(before) ?? -1) : -1;
+    const to = anchorOf?.(scene) ?? -1;
+    if (!before || from < 0 || to < 0) camera.current = firstCamera(content, size);
     else {
-      const [from, to] = [anchorOf?.(before) ?? -1, anchorOf?.(scene) ?? -1];
-      if (from < 0 || to < 0) return;
       const { x, y, scale } = camera.current;
       const dx = middleOf(scene, to) - middleOf(before, from);
       const dy = scene.layout.y[to]! - before.layout.y[from]!;

@@ -56,7 +56,9 @@ function change(looked: Looked, action: ViewAction | { readonly type: 'graph'; r
   const { selectedNode } = studio.getState();
   return {
     graph: action.graph,
-    state: before ?? carriedOver(graph.document, state, action.graph.document, selectedNode),
+    state: before
+      ? { ...before, reveal: state.reveal + 1 }
+      : carriedOver(graph.document, state, action.graph.document, selectedNode),
   };
 }
 
@@ -140,6 +142,7 @@ export function GraphExplorer({ graph: wanted, row, picker, building, onCancel }
     [query, scope, found, state.scope],
   );
   const { selection } = state;
+  const anchor: Selection | null = state.toggled === null ? selection : { kind: 'group', index: state.toggled };
   const selectedNode = selection?.kind === 'node' ? selection.index : null;
   const caption = tableCaption(listed.length, scope.nodes.length);
   const said =
@@ -188,9 +191,7 @@ export function GraphExplorer({ graph: wanted, row, picker, building, onCancel }
               paints={(painted ?? lastPainted.current)?.paints ?? []}
               selected={selectedBox}
               found={foundBoxes}
-              anchorOf={(some) =>
-                boxOfSelection(some, state.toggled === null ? null : { kind: 'group', index: state.toggled })
-              }
+              anchorOf={(some) => boxOfSelection(some, anchor)}
               label={`Graph of ${row.name}, ${scope.title}: ${scope.nodes.length} nodes. Arrow keys walk along the edges, Enter opens and closes groups, Escape clears the selection, plus, minus and 0 zoom.`}
               onSelect={selectBox}
               onOpen={openBox}

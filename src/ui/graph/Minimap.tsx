@@ -13,8 +13,10 @@ interface MinimapProps {
   readonly onLook: (camera: Camera) => void;
 }
 
-const WIDTH = 96;
-const HEIGHT = 168;
+const WIDTH = 80;
+const HEIGHT = 140;
+/** With its margin: what it covers of the picture. */
+export const MINIMAP_WIDTH = WIDTH + 16;
 
 /** The whole in a corner; pressing there looks there. For the mouse only: keys and the list reach everything too. */
 export function Minimap({ scene, paints, camera, view, ink, onLook }: MinimapProps) {

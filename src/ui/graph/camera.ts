@@ -96,13 +96,14 @@ export function showBox(
     };
   return {
     scale,
-    x: nudge(camera.x, width, box.x, box.width, inset),
-    y: nudge(camera.y, height, box.y, box.height, inset),
+    x: nudge(camera.x, width, box.x, box.width, inset, box.x + box.width / 2 - width / 2),
+    y: nudge(camera.y, height, box.y, box.height, inset, box.y - inset),
   };
 }
 
-function nudge(origin: number, extent: number, start: number, length: number, inset: number): number {
-  if (length > extent - 2 * inset) return start - inset;
+/** @param large where to look when the box is larger than the view */
+function nudge(origin: number, extent: number, start: number, length: number, inset: number, large: number): number {
+  if (length > extent - 2 * inset) return large;
   if (start < origin + inset) return start - inset;
   if (start + length > origin + extent - inset) return start + length + inset - extent;
   return origin;

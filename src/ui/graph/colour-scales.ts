@@ -22,11 +22,12 @@ export const CATEGORICAL = [
   '#9aa3ad',
 ] as const;
 
-const channels = (colour: string): [number, number, number] => [
-  Number.parseInt(colour.slice(1, 3), 16),
-  Number.parseInt(colour.slice(3, 5), 16),
-  Number.parseInt(colour.slice(5, 7), 16),
-];
+/** '#rrggbb' or '#rgb', which is what build tools make of some. */
+function channels(colour: string): [number, number, number] {
+  const digits =
+    colour.length === 4 ? [...colour.slice(1)].map((digit) => digit + digit) : colour.slice(1).match(/../g);
+  return (digits ?? []).map((pair) => Number.parseInt(pair, 16)) as [number, number, number];
+}
 
 export function mix(a: string, b: string, share: number): string {
   const from = channels(a);

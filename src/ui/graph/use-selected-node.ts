@@ -13,19 +13,20 @@ export function useSelectedNode(
   const shared = useStudio(({ selectedNode }) => selectedNode);
   const { selection, scope } = state;
   const own = selection?.kind === 'node' ? graph.document.scopes[scope]!.nodes[selection.index]!.name : null;
+  /** What this view itself has said last: no news when it comes back. */
   const told = useRef(shared);
-  // What was chosen here is told to the others.
+  const heard = useRef(shared);
   useEffect(() => {
     if (own === null || own === studio.getState().selectedNode) return;
     told.current = own;
     studio.getState().selectNode(own);
   }, [own]);
-  // What was chosen elsewhere is shown here.
   useEffect(() => {
-    if (shared === told.current) return;
+    if (shared === heard.current) return;
+    heard.current = shared;
+    if (shared === null || shared === told.current) return;
     told.current = shared;
-    if (shared === null || shared === own) return;
     const place = findNode(graph.document, shared);
     if (place) dispatch({ type: 'go', ...place });
-  }, [shared, own, graph, dispatch]);
+  }, [shared, graph, dispatch]);
 }

@@ -48,7 +48,8 @@ export function changeView(document: GraphDocument, state: ViewState, action: Vi
       const { group } = action;
       const isOpen = open.has(scope.groups[group]!.path);
       const next = isOpen ? closed(scope, group, open) : opened(scope, group, open);
-      return { ...state, open: withOpen(next), selection: { kind: 'group', index: group }, toggled: group };
+      const selection: Selection = { kind: 'group', index: group };
+      return { ...state, open: withOpen(next), selection, reveal: state.reveal + 1, toggled: group };
     }
     case 'open-all':
       return { ...state, open: withOpen(new Set(scope.groups.map(({ path }) => path))), toggled: null };
@@ -82,7 +83,7 @@ export function carriedOver(
   selected: string | null,
 ): ViewState {
   const open = new Map([[0, state.open.get(0) ?? openAtFirst(to.scopes[0]!)]]);
-  const next: ViewState = { ...firstState(to), open };
+  const next: ViewState = { ...firstState(to), open, reveal: state.reveal };
   const node = state.selection?.kind === 'node' ? from.scopes[state.scope]!.nodes[state.selection.index] : undefined;
   const place = findNode(to, selected ?? node?.name ?? '');
   return place ? changeView(to, next, { type: 'go', ...place }) : next;
