@@ -52,4 +52,11 @@ export const pieces: Pieces = {
     const h = w.emit('Mul', [s.name, w.scalar(0.5)], x.shape);
     w.emit('Mul', [h.name, a.name], x.shape);
   },
+  mish: (w) => {
+    const x = w.pick();
+    if (!x) return;
+    const s = w.emit('Softplus', [x.name], x.shape);
+    const t = w.emit('Tanh', [s.name], x.shape);
+    w.emit('Mul', [t.name, x.name], x.shape);
+  },
 };
