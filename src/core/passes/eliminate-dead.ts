@@ -4,6 +4,7 @@ import type { Graph, Node } from '../ir/types.ts';
 import { localValues, subgraphsOf } from '../ir/walk.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { isDroppable } from './support/determinism.ts';
+import { calledFunctions, functionTable } from './support/functions.ts';
 import { liveNodes, usedValues } from './support/liveness.ts';
 import { isOp, labelOf } from './support/scopes.ts';
 
@@ -74,23 +75,9 @@ function dropStaleValueInfo(graph: Graph): void {
 function dropUncalledFunctions(ctx: StepContext): void {
   const { model } = ctx;
   if (model.functions.length === 0) return;
-  const keyOf = (domain: string, name: string, overload = '') => `${domain}\u0000${name}\u0000${overload}`;
-  const byKey = new Map(model.functions.map((one) => [keyOf(one.domain, one.name, one.overload), one]));
-  const called = new Set<string>();
-  const pending: Node[][] = [model.graph.nodes];
-  for (let nodes = pending.pop(); nodes; nodes = pending.pop()) {
-    for (const node of nodes) {
-      for (const subgraph of subgraphsOf(node)) pending.push(subgraph.nodes);
-      const key = keyOf(node.domain, node.opType, node.overload);
-      const callee = byKey.get(key);
-      if (callee && !called.has(key)) {
-        called.add(key);
-        pending.push(callee.nodes);
-      }
-    }
-  }
+  const called = calledFunctions(model, functionTable(model));
   model.functions = model.functions.filter((one) => {
-    const keep = called.has(keyOf(one.domain, one.name, one.overload));
+    const keep = called.has(one);
     if (!keep) ctx.ledger.record('removed a function that nothing calls', [`${one.domain}.${one.name}`]);
     return keep;
   });
