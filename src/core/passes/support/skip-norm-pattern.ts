@@ -1,7 +1,7 @@
 /** A sum that a normalization over the last axis reads: the residual connection of a transformer and the norm after it. */
 import { floatAttr, intAttr } from '../../ir/attributes.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
-import type { Node } from '../../ir/types.ts';
+import type { Dim, Node } from '../../ir/types.ts';
 import { type FactLookup, sameShape } from './facts.ts';
 import { madeBy, otherOperand } from './pattern.ts';
 import { isOp } from './scopes.ts';
@@ -35,19 +35,23 @@ export function matchSkipNorm(editor: GraphEditor, node: Node, facts: FactLookup
   const rank = total?.shape?.length ?? 0;
   const axis = intAttr(node, 'axis', -1);
   if (!ranks.has(rank) || (axis !== -1 && axis !== rank - 1) || intAttr(node, 'stash_type', 1) !== 1) return undefined;
-  if (!dtypes.has(total?.dtype ?? '') || !sameShape(facts(a)?.shape, facts(b)?.shape)) return undefined;
+  const isWhole = (value: string) => sameShape(facts(value)?.shape, total?.shape);
+  const input = [a, b].find(isWhole);
+  const skip = input === a ? b : a;
+  if (!dtypes.has(total?.dtype ?? '') || !input) return undefined;
+  if (!isWhole(skip) && !isOnePerBatch(facts(skip)?.shape, total!.shape!)) return undefined;
   const isVector = (name: string) => {
     const tensor = editor.constantOf(name);
     return tensor?.dtype === total?.dtype && tensor?.dims.length === 1 && tensor.dims[0] === total?.shape?.at(-1);
   };
   const [, gamma, beta] = node.inputs;
   if (!gamma || !isVector(gamma) || (beta && !isVector(beta))) return undefined;
-  const biased = biasedOperand(editor, [a, b], isVector, (value) => sameShape(facts(value)?.shape, total?.shape));
+  const biased = biasedOperand(editor, isWhole(skip) ? [a, b] : [input], isVector, isWhole);
   const sum = add.outputs[0]!;
   return {
     kind: node.opType === 'LayerNormalization' ? 'SkipLayerNormalization' : 'SkipSimplifiedLayerNormalization',
-    input: biased?.input ?? a,
-    skip: biased ? otherOperand(add, biased.node.outputs[0]!)! : b,
+    input: biased?.input ?? input,
+    skip: biased ? otherOperand(add, biased.node.outputs[0]!)! : skip,
     gamma,
     beta: beta || undefined,
     bias: biased?.bias,
@@ -55,6 +59,12 @@ export function matchSkipNorm(editor: GraphEditor, node: Node, facts: FactLookup
     sum: editor.singleConsumer(sum) ? undefined : sum,
     nodes: [...(biased ? [biased.node] : []), add, node],
   };
+}
+
+/** One matrix for every item of the batch, as position embeddings are: [1, S, H] or [S, H] beside [B, S, H]. */
+function isOnePerBatch(skip: readonly Dim[] | undefined, total: readonly Dim[]): boolean {
+  if (!skip || total.length !== 3 || (skip.length === 3 && skip[0] !== 1)) return false;
+  return sameShape(skip.slice(-2), total.slice(1)) && skip.length >= 2;
 }
 
 /** The operand that is the sum of a value and a bias, read by nothing else. */

@@ -63,6 +63,20 @@ describe('fuse-skip-norm: what fuses', () => {
     });
   }
 
+  it('position embeddings, one matrix for all of a batch, on either side, with the bias on the other', async () => {
+    for (const z of [
+      [1, 't', 8],
+      ['t', 8],
+    ]) {
+      await fuses(block('layer', { inputs: { x: ['b', 't', 8], z } }), [fusedName('layer')]);
+      await fuses(block('rms', { inputs: { x: ['b', 't', 8], z } }, ['s = Add(z, x)']), [fusedName('rms')]);
+      const biased = ['p = Add(x, bias)', 's = Add(z, p)'];
+      await fuses(block('layer', { inputs: { x: ['b', 't', 8], z } }, biased), [fusedName('layer')]);
+      const other = block('rms', { inputs: { x: ['b', 't', 8], z } }, ['p = Add(z, bias)', 's = Add(x, p)']);
+      await fuses(other, ['Add', fusedName('rms')]);
+    }
+  });
+
   it('RMSNormalization of opset 23', () => {
     const before = block('rms', { opset: 23 });
     before.graph.nodes[1]!.opType = 'RMSNormalization';
@@ -120,7 +134,10 @@ describe('fuse-skip-norm: what fuses', () => {
 
 describe('fuse-skip-norm: what stays', () => {
   const cases: [string, Model][] = [
-    ['a skip that is broadcast', block('layer', { inputs: { x: [2, 3, 8], z: [1, 3, 8] } })],
+    ['a skip that is broadcast over the rows', block('layer', { inputs: { x: [2, 3, 8], z: [2, 1, 8] } })],
+    ['a skip that is a vector', block('layer', { inputs: { x: [2, 3, 8], z: [8] } })],
+    ['operands that are broadcast both ways', block('layer', { inputs: { x: [2, 1, 8], z: [1, 3, 8] } })],
+    ['a matrix beside one row', block('layer', { inputs: { x: [3, 8], z: [1, 8] } })],
     ['shapes that are not known to be equal', block('layer', { inputs: { x: ['b', 't', 8], z: ['c', 't', 8] } })],
     ['four dims', block('layer', { inputs: { x: [2, 2, 3, 8], z: [2, 2, 3, 8] } })],
     [
