@@ -6,6 +6,7 @@ import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts'
 import { isDroppable } from './support/determinism.ts';
 import { calledFunctions, functionTable } from './support/functions.ts';
 import { liveNodes, usedValues } from './support/liveness.ts';
+import { dropUnusedOutputs } from './support/optional-outputs.ts';
 import { isOp, labelOf } from './support/scopes.ts';
 
 interface Sweep {
@@ -20,8 +21,20 @@ function sweepGraph(sweep: Sweep, graph: Graph): void {
   dropUnusedIfOutputs(sweep, graph);
   for (const node of graph.nodes) for (const subgraph of subgraphsOf(node)) sweepGraph(sweep, subgraph);
   dropDeadNodes(sweep, graph);
+  dropOptionalOutputs(sweep, graph);
   dropUnusedInitializers(sweep, graph);
   dropStaleValueInfo(graph);
+}
+
+/** Statistics, masks and last states that nobody reads: the runtime need not compute them. */
+function dropOptionalOutputs({ ctx }: Sweep, graph: Graph): void {
+  if (graph.nodes.every((node) => node.outputs.length < 2)) return;
+  const used = usedValues(graph);
+  for (const node of graph.nodes) {
+    if (node.outputs.length < 2) continue;
+    const dropped = dropUnusedOutputs(node, (value) => used.has(value));
+    if (dropped.length > 0) ctx.ledger.record('left out outputs that nothing reads', dropped, [labelOf(node)]);
+  }
 }
 
 function dropDeadNodes({ ctx, mayDrop }: Sweep, graph: { nodes: Node[] } & Graph): void {
@@ -86,7 +99,8 @@ function dropUncalledFunctions(ctx: StepContext): void {
 export const step = defineStep({
   id: 'eliminate-dead',
   title: 'Remove what nothing reads',
-  summary: 'Drops nodes, initializers, If outputs and functions that no output of the model depends on.',
+  summary:
+    'Drops nodes, initializers, If outputs, optional outputs and functions that no output of the model depends on.',
   section: 'cleanup',
   order: 190,
   params: z.object({}),
@@ -103,6 +117,7 @@ export const step = defineStep({
       const graph = { nodes: definition.nodes, outputs: definition.outputs.map((name) => ({ name })) } as Graph;
       dropDeadNodes(sweep, graph);
       definition.nodes = graph.nodes;
+      for (const node of definition.nodes) for (const subgraph of subgraphsOf(node)) sweepGraph(sweep, subgraph);
     }
     dropUncalledFunctions(ctx);
   },

@@ -28,7 +28,9 @@ const keepsShape = ({ node, facts }: Question): boolean =>
 const dropout: Rule = ({ editor, node, opset }) => {
   if (opset < 7) return when(intAttr(node, 'is_test', 0) === 1);
   const training = node.inputs[2] ? scalarOf(constantInput(editor, node, 2)) : 0;
-  return when(training === 0);
+  // Left in training mode, one that drops nothing changes nothing either.
+  const ratio = opset < 12 || !node.inputs[1] ? undefined : scalarOf(constantInput(editor, node, 1));
+  return when(training === 0 || ratio === 0);
 };
 
 const cast: Rule = ({ node, facts }) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Graph } from '../../../../src/core/ir/types.ts';
-import { apply, expectSameOutputs, fired, graph, model, node, opsOf, scalar, tensor } from './helpers.ts';
+import { apply, expectSameOutputs, fired, graph, ints, model, node, noise, opsOf, scalar, tensor } from './helpers.ts';
 
 const id = 'eliminate-dead';
 const branchOf = (subject: { attributes: Map<string, { type: string; value?: unknown }> }, name: string) =>
@@ -50,6 +50,43 @@ describe('eliminate-dead', () => {
     const [owner] = after.model.graph.nodes;
     expect(owner!.outputs).toEqual(['y']);
     expect(branchOf(owner!, 'then_branch').nodes.map(({ opType }) => opType)).toEqual(['Neg']);
+    await expectSameOutputs(before, after.model);
+  });
+
+  it('leaves out optional outputs that nobody reads', async () => {
+    const before = model({
+      inputs: { x: [5, 2, 4], i: [1, 1, 6, 6] },
+      outputs: ['n', 'h', 'p'],
+      weights: { g: noise(1, [4]), w: noise(2, [1, 9, 4]), r: noise(3, [1, 9, 3]) },
+      nodes: [
+        'n, mean, deviation = LayerNormalization(x, g)',
+        node('y, h = GRU(x, w, r)', { hidden_size: 3 }),
+        node('p, indices = MaxPool(i)', { kernel_shape: [2, 2] }),
+      ],
+    });
+    const after = await apply(before, [id]);
+    expect(after.model.graph.nodes.map(({ outputs }) => outputs)).toEqual([['n'], ['', 'h'], ['p']]);
+    expect(fired(after, id)).toBe(3);
+    await expectSameOutputs(before, after.model);
+    expect(fired(await apply(after.model, [id]), id)).toBe(0);
+  });
+
+  it('keeps outputs that are read, or that an operator must have', async () => {
+    const before = model({
+      inputs: { x: [2, 6], c: { dtype: 'bool', shape: [] } },
+      outputs: ['v', 'y'],
+      weights: { k: ints(2), g: noise(1, [6]) },
+      nodes: [
+        'v, indices = TopK(x, k)',
+        'n, mean = LayerNormalization(x, g)',
+        node('y = If(c)', {
+          then_branch: graph({ outputs: ['a'], nodes: ['a = Add(n, mean)'] }),
+          else_branch: graph({ outputs: ['a'], nodes: ['a = Neg(x)'] }),
+        }),
+      ],
+    });
+    const after = await apply(before, [id]);
+    expect(fired(after, id)).toBe(0);
     await expectSameOutputs(before, after.model);
   });
 

@@ -32,6 +32,7 @@ describe('eliminate-identity: what goes', () => {
     ['Identity', one('b = Identity(a)')],
     ['Dropout at inference', one('b, m = Dropout(a)')],
     ['Dropout of opset 7', one('b = Dropout(a)', { ratio: float(0.3) }, {}, 9)],
+    ['Dropout that drops nothing', one('b = Dropout(a, r, t)', {}, { r: scalar(0), t: scalar(1, 'bool') })],
     ['Dropout with training off', one('b = Dropout(a, r, t)', {}, { r: scalar(0.5), t: scalar(0, 'bool') })],
     ['Cast to the same dtype', one('b = Cast(a)', { to: 1 })],
     ['CastLike', one('b = CastLike(a, x)')],
