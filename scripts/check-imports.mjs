@@ -46,7 +46,7 @@ const rules = {
     'zod',
   ],
   // Reads what a runtime says of a run; a study asks for it.
-  'src/core/profile': ['src/core/base', 'src/core/ir', 'src/core/onnx', 'src/core/shape', 'src/core/analysis'],
+  'src/core/profile': ['src/core/base', 'src/core/ir', 'src/core/onnx', 'src/core/shape', 'src/core/analysis', 'zod'],
   'src/core/eval': ['src/core/base', 'src/core/ir', 'src/core/onnx', 'src/core/step', 'fflate', 'zod'],
   'src/core/recipe': [
     'src/core/base',

@@ -8,7 +8,7 @@ import type { SliceCreator } from './store.ts';
 import type { StudyDraft } from './study-slice.ts';
 
 /** What a job is about: the status line, announcements and panels go by it. */
-export type JobKind = 'run' | 'lens' | 'sensitivity' | 'search';
+export type JobKind = 'run' | 'lens' | 'sensitivity' | 'search' | 'profile' | 'ceilings';
 
 export interface RunningJob {
   readonly kind: JobKind;
@@ -73,6 +73,8 @@ export const createRunSlice: SliceCreator<RunSlice> = (set) => ({
       nodeFigures: {},
       selectedNode: null,
       ...noAnalysis,
+      profiles: {},
+      profileError: null,
     });
   },
 });

@@ -2,11 +2,12 @@
 import { createStore, type StateCreator } from 'zustand/vanilla';
 import { type AnalysisSlice, createAnalysisSlice } from './analysis-slice.ts';
 import { createModelSlice, type ModelSlice } from './model-slice.ts';
+import { createProfileSlice, type ProfileSlice } from './profile-slice.ts';
 import { createRunSlice, type RunSlice } from './run-slice.ts';
 import { createStudySlice, type StudySlice } from './study-slice.ts';
 import { createUiSlice, type UiSlice } from './ui-slice.ts';
 
-export type StudioState = ModelSlice & StudySlice & RunSlice & AnalysisSlice & UiSlice;
+export type StudioState = ModelSlice & StudySlice & RunSlice & AnalysisSlice & ProfileSlice & UiSlice;
 export type SliceCreator<Slice> = StateCreator<StudioState, [], [], Slice>;
 
 export function createStudioStore() {
@@ -15,6 +16,7 @@ export function createStudioStore() {
     ...createStudySlice(...api),
     ...createRunSlice(...api),
     ...createAnalysisSlice(...api),
+    ...createProfileSlice(...api),
     ...createUiSlice(...api),
   }));
 }

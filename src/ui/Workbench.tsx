@@ -20,6 +20,7 @@ const SideBySide = lazy(() => import('./charts/SideBySide.tsx'));
 const Pareto = lazy(() => import('./charts/Pareto.tsx'));
 const GraphView = lazy(() => import('./graph/GraphView.tsx'));
 const LayersView = lazy(() => import('./layers/LayersView.tsx'));
+const ProfileView = lazy(() => import('./profile/ProfileView.tsx'));
 
 const VIEWS = [
   { value: 'charts', label: 'Side by side' },
@@ -27,10 +28,11 @@ const VIEWS = [
   { value: 'details', label: 'Details' },
   { value: 'layers', label: 'Layers' },
   { value: 'graph', label: 'Graph' },
+  { value: 'profile', label: 'Profile' },
 ] as const;
 
 /** Views that say more than the table does; it is not repeated under them. */
-const WITHOUT_TABLE: readonly View[] = ['details', 'layers', 'graph'];
+const WITHOUT_TABLE: readonly View[] = ['details', 'layers', 'graph', 'profile'];
 
 type View = (typeof VIEWS)[number]['value'];
 
@@ -68,6 +70,11 @@ export default function Workbench() {
                 </div>
               )}
               {view === 'graph' && <GraphView />}
+              {view === 'profile' && (
+                <div className={styles.scrolls}>
+                  <ProfileView />
+                </div>
+              )}
               {view === 'details' && (
                 <div className={styles.scrolls}>
                   <DetailsView />

@@ -56,6 +56,12 @@ export const shortcuts: readonly Shortcut[] = [
     matches: plain('4'),
     run: () => studio.getState().setView('layers'),
   },
+  {
+    keys: ['5'],
+    does: 'Profile: time of each node, roofline',
+    matches: plain('5'),
+    run: () => studio.getState().setView('profile'),
+  },
   { keys: ['G'], does: 'Graph', matches: plain('g'), run: () => studio.getState().setView('graph') },
   { keys: ['Ctrl', 'Z'], does: 'Undo', matches: withControl('z', false), run: () => studio.getState().undo() },
   { keys: ['Ctrl', 'Shift', 'Z'], does: 'Redo', matches: withControl('z', true), run: () => studio.getState().redo() },

@@ -1,6 +1,6 @@
 import { profileByOp } from '../../core/profile/by-op.ts';
 import type { ModelProfile, ProfileNode } from '../../core/profile/types.ts';
-import { compareByOp, compareNodes, type TimeDifference } from '../../core/study/profile-compare.ts';
+import { compareByOp, compareNodes, operatorText, type TimeDifference } from '../../core/study/profile-compare.ts';
 import { type OptionSpec, parseCommandLine } from '../args.ts';
 import { formatMs, formatTable } from '../format.ts';
 import {
@@ -60,7 +60,7 @@ function summary(chosen: ChosenProfile, named: NamedProfile): string[] {
   const lines = [
     `${named.name}: ${profileConditions(chosen, named)}`,
     `  ${us(latency.medianMs * 1000)} without the profiler, ${us(runUs.median)} with it (${overhead < 0 ? '' : '+'}${(100 * overhead).toFixed(0)} %); all nodes together ${us(sumUs)}`,
-    `  ${model.nodes.length} nodes ran, ${made} of them made by onnxruntime; ${notRun.absorbed} of the file went into others, ${notRun.computedAtLoad} were computed while loading`,
+    `  ${model.nodes.length} nodes ran, ${made} of them made by onnxruntime; ${notRun.absorbed} of the file went into others, ${notRun.untraced} were computed while loading or renamed`,
   ];
   if (model.lostEvents > 0 || model.unreadableLines > 0)
     lines.push(
@@ -115,8 +115,8 @@ function opComparison(original: NamedProfile, variant: NamedProfile, top: number
 
 function nodeComparison(original: NamedProfile, variant: NamedProfile, top: number): string[] {
   const rows = compareNodes(original.value.profile, variant.value.profile).map((node) => [
-    (node.original ?? node.variant)!.id,
-    [...new Set([node.original?.opType, node.variant?.opType])].filter(Boolean).join(' → '),
+    (node.original ?? node.variants[0])!.id,
+    operatorText(node),
     node.original ? us(node.original.medianUs) : '–',
     node.variant ? us(node.variant.medianUs) : '–',
     difference(node.original?.medianUs, node.variant?.medianUs),

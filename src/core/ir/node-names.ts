@@ -19,11 +19,13 @@ export function withNodeNames(model: Model): Model {
   let number = 0;
   forEachNode(named, (node) => {
     if (node.name === '' || used.has(node.name)) {
-      const stem = node.name === '' ? node.opType : node.name;
-      do {
+      // Nodes without a name go by their first output everywhere else too.
+      const stem = node.name || node.outputs.find((output) => output !== '') || node.opType;
+      node.name = stem;
+      while (taken.has(node.name) || used.has(node.name)) {
         node.name = `${stem}_${number}`;
         number += 1;
-      } while (taken.has(node.name) || used.has(node.name));
+      }
     }
     used.add(node.name);
   });

@@ -1,37 +1,40 @@
 /** What a device can do at most, measured by the runtime's own kernels: operations and bytes a second. */
 
-/** One matrix product: [m, k] x [k, n]. */
-export interface ComputePoint {
-  readonly m: number;
-  readonly k: number;
-  readonly n: number;
-  readonly us: number;
-  /** 2 operations a multiply-accumulate. */
-  readonly gigaOpsPerSecond: number;
-}
+import { z } from 'zod';
 
-/** An addition of two arrays: two are read, one is written. */
-export interface BandwidthPoint {
-  /** Of one array. */
-  readonly arrayBytes: number;
-  readonly us: number;
-  readonly gigaBytesPerSecond: number;
-}
+/** One matrix product: [m, k] x [k, n]; 2 operations a multiply-accumulate. */
+const computePointSchema = z.object({
+  m: z.number(),
+  k: z.number(),
+  n: z.number(),
+  us: z.number().positive(),
+  gigaOpsPerSecond: z.number(),
+});
+export type ComputePoint = z.output<typeof computePointSchema>;
 
-export interface Ceilings {
+/** An addition of two arrays, of `arrayBytes` each: two are read, one is written. */
+const bandwidthPointSchema = z.object({
+  arrayBytes: z.number(),
+  us: z.number().positive(),
+  gigaBytesPerSecond: z.number(),
+});
+export type BandwidthPoint = z.output<typeof bandwidthPointSchema>;
+
+export const ceilingsSchema = z.object({
   /** ISO 8601. */
-  readonly measuredAt: string;
-  readonly engine: { readonly name: string; readonly version: string };
-  readonly threads: number;
+  measuredAt: z.string(),
+  engine: z.object({ name: z.string(), version: z.string() }),
+  threads: z.number(),
   /** How times were taken: by the thread that ran the kernels, or by the GPU's timestamps. */
-  readonly clock: 'thread' | 'gpu';
-  readonly float32: readonly ComputePoint[];
+  clock: z.enum(['thread', 'gpu']),
+  float32: z.array(computePointSchema).min(1),
   /** 8-bit integer kernels; empty where they do not run on this device. */
-  readonly int8: readonly ComputePoint[];
-  readonly bandwidth: readonly BandwidthPoint[];
+  int8: z.array(computePointSchema),
+  bandwidth: z.array(bandwidthPointSchema).min(1),
   /** The smallest node's time: what starting a kernel costs. Microseconds. */
-  readonly overheadUs: number;
-}
+  overheadUs: z.number(),
+});
+export type Ceilings = z.output<typeof ceilingsSchema>;
 
 /** Peak rates in operations and bytes a microsecond. */
 export interface Roof {

@@ -7,6 +7,7 @@
  */
 import type { Model, Node } from '../ir/types.ts';
 import { forEachNode } from '../ir/walk.ts';
+import { ofLongestPiece } from './name-pieces.ts';
 import type { NodeOrigin, RuntimeTrace, TraceNode } from './types.ts';
 
 export interface MappedNode {
@@ -19,13 +20,11 @@ export interface MappedNode {
 export interface NodeMap {
   /** As in the trace. */
   readonly mapped: readonly MappedNode[];
-  /** Nodes of the main graph that did not run: part of a node that the runtime made, or computed while loading. */
+  /** Nodes of the main graph that did not run themselves but are part of a node that the runtime made. */
   readonly absorbed: number;
-  readonly computedAtLoad: number;
+  /** Those of which nothing in the trace speaks: computed while loading, or rewritten under names of the runtime's own. */
+  readonly untraced: number;
 }
-
-/** Longer chains of pieces in a name are not looked at: they would take quadratic time. */
-const MOST_PIECES = 48;
 
 export function mapNodes(trace: RuntimeTrace, model: Model): NodeMap {
   const names = namesOf(model);
@@ -47,7 +46,11 @@ export function mapNodes(trace: RuntimeTrace, model: Model): NodeMap {
   }
   for (const run of trace.nodes) {
     if (groups.has(run)) continue;
-    const node = namedAfter(run.name, names, (candidate) => !ownerOf.has(candidate));
+    const node = ofLongestPiece(run.name, (piece) => {
+      const found = names.find(piece);
+      // What runs itself was not replaced.
+      return found && !ownerOf.has(found) ? found : undefined;
+    });
     if (!node) continue;
     assign(run, node);
     origins.set(run, 'rewritten');
@@ -62,7 +65,7 @@ export function mapNodes(trace: RuntimeTrace, model: Model): NodeMap {
       nodes: groups.get(run) ?? [],
     })),
     absorbed,
-    computedAtLoad: rest,
+    untraced: rest,
   };
 }
 
@@ -94,25 +97,6 @@ function namesOf(model: Model): Names {
     },
     find: (piece) => byName.get(piece) ?? byOutput.get(piece),
   };
-}
-
-/** The longest piece of the name, cut where onnxruntime joins pieces, that names a node or a value of the file. */
-function namedAfter(name: string, names: Names, isFree: (node: Node) => boolean): Node | undefined {
-  const cuts = [0];
-  for (let at = 0; at < name.length; at += 1) if (/[/_ .:]/.test(name[at]!)) cuts.push(at, at + 1);
-  cuts.push(name.length);
-  if (cuts.length > 2 * MOST_PIECES) cuts.splice(MOST_PIECES, cuts.length - 2 * MOST_PIECES);
-  let best: Node | undefined;
-  let longest = 0;
-  for (const start of cuts)
-    for (const end of cuts) {
-      if (end - start <= longest) continue;
-      const node = names.find(name.slice(start, end));
-      if (!node || !isFree(node)) continue;
-      best = node;
-      longest = end - start;
-    }
-  return best;
 }
 
 /**
@@ -167,7 +151,9 @@ function absorb(
   // Each sweep follows chains of any length in its direction; a second one reaches what the first made reachable.
   for (let sweep = 0; sweep < 2; sweep += 1) {
     for (let at = nodes.length - 1; at >= 0; at -= 1) if (isOpen(nodes[at]!)) take(nodes[at]!, backwards(nodes[at]!));
-    for (const node of nodes) if (isOpen(node)) take(node, forwards(node));
+    // Sizes are read off a value, not made out of it.
+    for (const node of nodes)
+      if (isOpen(node) && node.opType !== 'Shape' && node.opType !== 'Size') take(node, forwards(node));
   }
   return absorbed;
 }

@@ -24,7 +24,7 @@ const CPU = /^CPU/;
 export function profileOf({ trace, model, inputShapes, warmupRuns }: ProfileRequest): ModelProfile {
   const runs = Math.max(0, trace.runsUs.length - warmupRuns);
   const measured = <T>(times: readonly T[]) => times.slice(trace.runsUs.length - runs);
-  const { mapped, absorbed, computedAtLoad } = mapNodes(trace, model);
+  const { mapped, absorbed, untraced } = mapNodes(trace, model);
   const costs = new Map(
     modelCost(model, inferShapes(model, { inputShapes })).nodes.map((cost) => [cost.node, cost] as const),
   );
@@ -58,7 +58,7 @@ export function profileOf({ trace, model, inputShapes, warmupRuns }: ProfileRequ
     ).median,
     dispatchUs: onGpu ? dispatchSum(trace, measured, runs) : null,
     hasGpuTimes: !onGpu || trace.nodes.some(({ gpuUs }) => gpuUs !== null),
-    notRun: { absorbed, computedAtLoad },
+    notRun: { absorbed, untraced },
     unreadableLines: trace.unreadableLines,
     lostEvents: trace.lostEvents,
   };
@@ -77,6 +77,7 @@ function describe({ trace, origin, nodes }: MappedNode, ids: Map<string, number>
     provider: trace.provider,
     origin,
     fileNodes: nodes.map(fileNodeName),
+    fileValues: nodes.flatMap(({ outputs }) => outputs.filter((output) => output !== '')),
     calls: trace.calls,
     onGpu: trace.gpuUs !== null,
     outputs: trace.outputs,

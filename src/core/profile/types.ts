@@ -66,6 +66,8 @@ export interface ProfileNode {
    * inferred: nodes that did not run themselves and whose values only lead to, or from, this one.
    */
   readonly fileNodes: readonly string[];
+  /** Names of the values that these nodes make. */
+  readonly fileValues: readonly string[];
   readonly calls: number;
   readonly onGpu: boolean;
   /** One figure a run, warm-up left out: GPU time where the GPU tells it, else time of the thread. Microseconds. */
@@ -98,8 +100,11 @@ export interface ModelProfile {
   readonly dispatchUs: number | null;
   /** False where GPU nodes ran but the device told no times: then their figures are dispatch only. */
   readonly hasGpuTimes: boolean;
-  /** Nodes of the file's main graph that did not run. */
-  readonly notRun: { readonly absorbed: number; readonly computedAtLoad: number };
+  /**
+   * Nodes of the file's main graph that did not run themselves: part of others, or computed while loading (or rewritten
+   * under names that say nothing of them).
+   */
+  readonly notRun: { readonly absorbed: number; readonly untraced: number };
   readonly unreadableLines: number;
   readonly lostEvents: number;
 }

@@ -49,6 +49,11 @@ export function formatMsNumber(ms: number): string {
   return threeDigits(ms);
 }
 
+/** A kernel's time: microseconds below a millisecond. */
+export function formatMicroseconds(us: number): string {
+  return Math.abs(us) < 999.5 ? `${fixed(us, Math.abs(us) < 9.95 && us !== 0 ? 1 : 0)}${THIN}µs` : formatMs(us / 1000);
+}
+
 /** How long a job has run: whole seconds, then minutes. */
 export function formatElapsed(ms: number): string {
   const seconds = Math.floor(ms / 1000);

@@ -1,6 +1,8 @@
 /** Two profiles of the same target side by side: by operator, and node by node. */
 import type { OpFamily } from '../analysis/op-families.ts';
+import { spreadOf } from '../base/percentile.ts';
 import { profileByOp } from '../profile/by-op.ts';
+import { ofLongestPiece } from '../profile/name-pieces.ts';
 import type { ModelProfile, ProfileNode } from '../profile/types.ts';
 import { mannWhitneyZ } from './latency.ts';
 
@@ -51,22 +53,77 @@ export function compareByOp(original: ModelProfile, variant: ModelProfile): Comp
 export interface ComparedNode {
   readonly id: string;
   readonly original: ProfileNode | null;
-  readonly variant: ProfileNode | null;
+  /** What became of it: quantizing a layer makes several nodes out of one. */
+  readonly variants: readonly ProfileNode[];
+  /** All of them together. */
+  readonly variant: Timed | null;
   readonly difference: TimeDifference;
 }
 
-/** Nodes are the same where they stand for the same node of the file, or, where the runtime added them, by their name. */
+/** Node by node, by the larger of the two times, most first. See `relateNodes` for what belongs together. */
 export function compareNodes(original: ModelProfile, variant: ModelProfile): ComparedNode[] {
-  const keyOf = ({ fileNodes, id }: ProfileNode) => (fileNodes[0] === undefined ? `+${id}` : `=${fileNodes[0]}`);
-  const rest = new Map(variant.nodes.map((node) => [keyOf(node), node]));
-  const compared: ComparedNode[] = original.nodes.map((node) => {
-    const twin = rest.get(keyOf(node)) ?? null;
-    if (twin) rest.delete(keyOf(node));
-    return { id: node.id, original: node, variant: twin, difference: compareTimes(twin, node) };
-  });
-  for (const node of rest.values())
-    compared.push({ id: `variant ${node.id}`, original: null, variant: node, difference: 'only in the variant' });
+  const origins = relateNodes(original, variant);
+  const variantsOf = new Map<ProfileNode, ProfileNode[]>();
+  const compared: ComparedNode[] = [];
+  for (const node of variant.nodes) {
+    const origin = origins.get(node);
+    const siblings = origin && variantsOf.get(origin);
+    if (siblings) siblings.push(node);
+    else if (origin) variantsOf.set(origin, [node]);
+    else
+      compared.push({
+        id: `variant ${node.id}`,
+        original: null,
+        variants: [node],
+        variant: node,
+        difference: 'only in the variant',
+      });
+  }
+  for (const node of original.nodes) {
+    const variants = variantsOf.get(node) ?? [];
+    const together = variants.length > 0 ? sumOf(variants) : null;
+    compared.push({
+      id: node.id,
+      original: node,
+      variants,
+      variant: together,
+      difference: compareTimes(together, node),
+    });
+  }
   return compared.sort((a, b) => larger(b) - larger(a));
+}
+
+/**
+ * Which node of the original each node of the variant comes from: the one that stands for the same node of the file, else
+ * the one out of whose name, or value, its own name is built, as quantizers and fusions build them. What quantizes a value
+ * is named after it, but does so for whoever reads it: it comes from none. Nor does what the runtime added.
+ */
+export function relateNodes(original: ModelProfile, variant: ModelProfile): Map<ProfileNode, ProfileNode> {
+  const byNode = new Map(original.nodes.flatMap((node) => node.fileNodes.map((name) => [name, node] as const)));
+  const byValue = new Map(original.nodes.flatMap((node) => node.fileValues.map((name) => [name, node] as const)));
+  const origins = new Map<ProfileNode, ProfileNode>();
+  for (const node of variant.nodes) {
+    const names = node.fileNodes;
+    const same = names.map((name) => byNode.get(name)).find((found) => found !== undefined);
+    const find = (piece: string) =>
+      byNode.get(piece) ?? (node.family === 'quantization' ? undefined : byValue.get(piece));
+    const origin = same ?? (names[0] === undefined ? undefined : ofLongestPiece(names[0], find));
+    if (origin) origins.set(node, origin);
+  }
+  return origins;
+}
+
+/** "Conv", or "Conv → ConvInteger, Cast, Mul" where the variant's differ. */
+export function operatorText({ original, variants }: ComparedNode): string {
+  const ops = [...new Set(variants.map(({ opType }) => opType))];
+  const text = ops.length > 3 ? `${ops.slice(0, 3).join(', ')}, …` : ops.join(', ');
+  if (!original || ops.length === 0) return original?.opType ?? text;
+  return text === original.opType ? text : `${original.opType} → ${text}`;
+}
+
+function sumOf(nodes: readonly ProfileNode[]): Timed {
+  const samplesUs = nodes[0]!.samplesUs.map((_, run) => nodes.reduce((sum, node) => sum + node.samplesUs[run]!, 0));
+  return { samplesUs, medianUs: spreadOf(samplesUs).median };
 }
 
 const larger = ({ original, variant }: { readonly original: Timed | null; readonly variant: Timed | null }) =>

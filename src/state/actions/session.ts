@@ -39,6 +39,7 @@ interface SessionRecord {
   /** Absent in records of earlier versions. */
   readonly lenses?: StudioState['lenses'];
   readonly sensitivity?: StudioState['sensitivity'];
+  readonly profiles?: StudioState['profiles'];
 }
 
 /** Copies the model where a reload finds it. The work goes on meanwhile; a failure is told at once. */
@@ -92,8 +93,9 @@ async function restoreSession(): Promise<void> {
     const { card } = await openModel(files, job);
     if (study.value.task.kind === 'files') await restoreUserArrays(arraySignature(card));
     const { measured, lastMeasuredKey, report, selectedId, ids, lenses = {}, sensitivity = null } = record;
+    const { profiles = {} } = record;
     studio.getState().setStudy(study.value, ids);
-    studio.setState({ model: { ...model, card }, report, measured, lastMeasuredKey, lenses, sensitivity });
+    studio.setState({ model: { ...model, card }, report, measured, lastMeasuredKey, lenses, sensitivity, profiles });
     if (selectedId) studio.getState().selectVariant(selectedId);
   } catch (error) {
     reportProblem(error);
@@ -107,7 +109,8 @@ export function keepSession(): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const save = () => {
     timer = undefined;
-    const { model, history, selectedId, report, measured, lastMeasuredKey, lenses, sensitivity } = studio.getState();
+    const { model, history, selectedId, report, measured, lastMeasuredKey, lenses, sensitivity, profiles } =
+      studio.getState();
     if (!model || !history) return;
     const { study, ids } = history.present;
     const record: SessionRecord = {
@@ -121,6 +124,7 @@ export function keepSession(): () => void {
       lastMeasuredKey,
       lenses,
       sensitivity,
+      profiles: keepable(profiles),
     };
     void saveRecord(SESSION_RECORD, record);
   };
@@ -135,6 +139,7 @@ export function keepSession(): () => void {
       state.measured !== before.measured ||
       state.lenses !== before.lenses ||
       state.sensitivity !== before.sensitivity ||
+      state.profiles !== before.profiles ||
       state.selectedId !== before.selectedId ||
       state.model !== before.model;
     if (changed && timer === undefined) timer = setTimeout(save, SAVE_DELAY_MS);
@@ -145,6 +150,17 @@ export function keepSession(): () => void {
     removeEventListener('pagehide', flush);
     unsubscribe();
   };
+}
+
+/** Beyond this many figures a profile is quicker measured anew than written down after each change. */
+const MOST_PROFILE_SAMPLES = 200_000;
+
+function keepable(profiles: StudioState['profiles']): StudioState['profiles'] {
+  const samples = ({ value }: StudioState['profiles'][string]['run']['outcomes'][number]) =>
+    (value?.profile.nodes.length ?? 0) * (value?.profile.runs ?? 0);
+  const fits = ({ outcomes }: StudioState['profiles'][string]['run']) =>
+    outcomes.reduce((sum, outcome) => sum + samples(outcome), 0) <= MOST_PROFILE_SAMPLES;
+  return Object.fromEntries(Object.entries(profiles).filter(([, { run }]) => fits(run)));
 }
 
 /** The user has put the model away: a reload shows the gallery. */

@@ -22,7 +22,10 @@ interface SortableTableProps<Row> {
   readonly rows: readonly Row[];
   readonly rowKey: (row: Row) => string;
   readonly start: Sorting;
-  readonly selectedKey?: string | null;
+  /** One row, or several that belong together. */
+  readonly selectedKey?: string | readonly string[] | null;
+  /** Selected rows stand first, so that they are seen however the table is sorted and however long it is. */
+  readonly selectedFirst?: boolean;
   /** Rows shown before "Show all". */
   readonly limit?: number;
   readonly empty?: string;
@@ -35,10 +38,17 @@ export interface Sorting {
 
 /** A table whose column heads sort it. The first column names the row. */
 export function SortableTable<Row>(props: SortableTableProps<Row>) {
-  const { caption, columns, rows, rowKey, start, selectedKey, limit = 100, empty = 'Nothing matches.' } = props;
+  const { caption, columns, rows, rowKey, start, selectedKey, selectedFirst, limit = 100 } = props;
+  const { empty = 'Nothing matches.' } = props;
   const [sorting, setSorting] = useState(start);
   const [all, setAll] = useState(false);
-  const sorted = useMemo(() => sortRows(rows, columns, sorting), [rows, columns, sorting]);
+  const selected = new Set(typeof selectedKey === 'string' ? [selectedKey] : selectedKey);
+  const inOrder = useMemo(() => sortRows(rows, columns, sorting), [rows, columns, sorting]);
+  const isSelected = (row: Row) => selected.has(rowKey(row));
+  const sorted =
+    selectedFirst && selected.size > 0
+      ? [...inOrder.filter(isSelected), ...inOrder.filter((row) => !isSelected(row))]
+      : inOrder;
   const shown = all ? sorted : sorted.slice(0, limit);
   return (
     <div className={styles.block}>
@@ -57,7 +67,7 @@ export function SortableTable<Row>(props: SortableTableProps<Row>) {
             {shown.map((row) => {
               const key = rowKey(row);
               return (
-                <tr key={key} data-selected={key === selectedKey || undefined}>
+                <tr key={key} data-selected={selected.has(key) || undefined}>
                   {columns.map((column, index) => {
                     const className = column.isNumber ? styles.number : undefined;
                     return index === 0 ? (

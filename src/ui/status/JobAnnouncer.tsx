@@ -11,6 +11,8 @@ const STARTED: Readonly<Record<JobKind, string>> = {
   lens: 'Comparing the variant with the original, layer by layer.',
   sensitivity: 'Measuring what each layer loses in fewer bits.',
   search: 'Search for the best recipe started.',
+  profile: 'Timing every node.',
+  ceilings: 'Measuring what this device can do.',
 };
 
 /** Tells assistive technology when a job starts and ends (not every percent of it), and keeps the tab's title. */

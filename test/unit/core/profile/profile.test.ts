@@ -87,7 +87,7 @@ describe('profiles of real runs', () => {
     expect(gemm).toMatchObject({ name: 'product/MatMulAddFusion', opType: 'Gemm', origin: 'rewritten' });
     expect(gemm.fileNodes).toContain('bias');
     expect(gemm.macs).toBe(1024 * 8);
-    expect(profile.notRun).toEqual({ absorbed: 2, computedAtLoad: 1 });
+    expect(profile.notRun).toEqual({ absorbed: 2, untraced: 1 });
     expect(totalOfEvents(lines, 1)).toBe(totalOfNodes(profile));
   });
 
@@ -102,7 +102,7 @@ describe('profiles of real runs', () => {
     expect(profile.nodes.map(({ name, origin }) => [name, origin])).toEqual(
       ['copied', 'conv', 'relu', 'flat', 'product', 'bias'].map((name) => [name, 'file']).toSorted(byFile(profile)),
     );
-    expect(profile.notRun).toEqual({ absorbed: 0, computedAtLoad: 0 });
+    expect(profile.notRun).toEqual({ absorbed: 0, untraced: 0 });
     expect(nodeOf(profile, 'flat')!.bytes).toBe(0);
   });
 

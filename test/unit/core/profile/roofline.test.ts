@@ -53,6 +53,7 @@ const node = (parts: Partial<ProfileNode>): ProfileNode => ({
   provider: 'CPUExecutionProvider',
   origin: 'file',
   fileNodes: ['n'],
+  fileValues: ['v'],
   calls: 1,
   onGpu: false,
   samplesUs: [],
@@ -74,7 +75,7 @@ const profile = (nodes: ProfileNode[]): ModelProfile => ({
   sumUs: 0,
   dispatchUs: null,
   hasGpuTimes: true,
-  notRun: { absorbed: 0, computedAtLoad: 0 },
+  notRun: { absorbed: 0, untraced: 0 },
   unreadableLines: 0,
   lostEvents: 0,
 });

@@ -36,8 +36,16 @@ describe('profiling variants', () => {
     const ops = compareByOp(original!.profile, variant!.profile);
     expect(ops.some(({ difference }) => difference === 'only in the variant')).toBe(true);
     const nodes = compareNodes(original!.profile, variant!.profile);
-    const seen = nodes.flatMap(({ original: a, variant: b }) => [a, b]).filter((node) => node !== null);
+    const seen = nodes.flatMap(({ original: a, variants }) => [a, ...variants]).filter((node) => node !== null);
     expect(seen).toHaveLength(original!.profile.nodes.length + variant!.profile.nodes.length);
+    // A quantized layer is several nodes, which together are compared with the one that they come from.
+    const layers = nodes.filter((row) => row.original?.family === 'matrix-product');
+    expect(layers.length).toBeGreaterThan(0);
+    for (const { variants, variant: sum } of layers) {
+      expect(variants.some(({ opType }) => /Integer|DynamicQuantizeMatMul/.test(opType))).toBe(true);
+      const [first] = variants.map(({ samplesUs }) => samplesUs[0]!);
+      expect(sum!.samplesUs[0]).toBeGreaterThanOrEqual(first!);
+    }
   });
 
   test('the level can be switched off, which is said', async () => {
