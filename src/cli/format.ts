@@ -17,6 +17,11 @@ export function formatMs(ms: number): string {
   return ms < 10 ? `${ms.toFixed(2)} ms` : ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
+/** Microseconds below a millisecond. */
+export function formatMicroseconds(us: number): string {
+  return us < 999.5 ? `${us.toFixed(us < 9.95 && us !== 0 ? 1 : 0)} us` : formatMs(us / 1000);
+}
+
 /** Signed share of change, e.g. "-73 %"; "same" when it rounds to nothing. */
 export function formatChange(value: number, baseline: number): string {
   const percent = (value / baseline - 1) * 100;

@@ -141,7 +141,8 @@ async function createSession(
   };
   try {
     const started = performance.now();
-    const { value: native, lines } = await logged(runtime, inspect, () =>
+    // What is said of placement to whoever does not inspect is no news for the console.
+    const { value: native, lines } = await logged(runtime, inspect || profile === true, () =>
       runtime.ort.InferenceSession.create(model.graph, options),
     );
     const createMs = performance.now() - started;

@@ -1,7 +1,6 @@
 /** A profile as figures of the file's nodes, for whoever colours them: the graph view's "share of latency". */
 import type { NodeValues } from '../core/graph-view/node-values.ts';
 import { targetLabel } from '../core/study/run.ts';
-import type { Target } from '../core/study/schema.ts';
 import type { ProfileEntry } from './profile-slice.ts';
 import type { StudioState } from './store.ts';
 

@@ -2,7 +2,7 @@ import { profileByOp } from '../../core/profile/by-op.ts';
 import type { ModelProfile, ProfileNode } from '../../core/profile/types.ts';
 import { compareByOp, compareNodes, operatorText, type TimeDifference } from '../../core/study/profile-compare.ts';
 import { type OptionSpec, parseCommandLine } from '../args.ts';
-import { formatMs, formatTable } from '../format.ts';
+import { formatTable, formatMicroseconds as us } from '../format.ts';
 import {
   type ChosenProfile,
   type NamedProfile,
@@ -49,7 +49,6 @@ function report(chosen: ChosenProfile, top: number): string {
   return lines.join('\n');
 }
 
-const us = (microseconds: number) => formatMs(microseconds / 1000);
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 function summary(chosen: ChosenProfile, named: NamedProfile): string[] {

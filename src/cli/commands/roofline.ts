@@ -3,7 +3,7 @@ import { type RooflineNode, rooflineOf } from '../../core/profile/roofline.ts';
 import { measureCeilings } from '../../core/study/ceilings-run.ts';
 import type { ModelFiles } from '../../core/study/ports.ts';
 import { type OptionSpec, parseCommandLine } from '../args.ts';
-import { formatBytes, formatMs, formatTable } from '../format.ts';
+import { formatBytes, formatTable, formatMicroseconds as us } from '../format.ts';
 import { createNodeInfer } from '../node-host.ts';
 import { type NamedProfile, profileChosen, profileConditions, profileOptions } from '../profile-choice.ts';
 import { terminalJob } from '../progress.ts';
@@ -53,8 +53,6 @@ export const roofline: Command = {
     return 0;
   },
 };
-
-const us = (microseconds: number) => formatMs(microseconds / 1000);
 
 function ceilingText(ceilings: Ceilings): string {
   const roof = roofOf(ceilings);

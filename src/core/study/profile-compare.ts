@@ -102,12 +102,16 @@ export function relateNodes(original: ModelProfile, variant: ModelProfile): Map<
   const byNode = new Map(original.nodes.flatMap((node) => node.fileNodes.map((name) => [name, node] as const)));
   const byValue = new Map(original.nodes.flatMap((node) => node.fileValues.map((name) => [name, node] as const)));
   const origins = new Map<ProfileNode, ProfileNode>();
+  const find = (piece: string): { node: ProfileNode; isValue: boolean } | undefined => {
+    const byName = byNode.get(piece);
+    const maker = byName ?? byValue.get(piece);
+    return maker && { node: maker, isValue: byName === undefined };
+  };
   for (const node of variant.nodes) {
     const names = node.fileNodes;
     const same = names.map((name) => byNode.get(name)).find((found) => found !== undefined);
-    const find = (piece: string) =>
-      byNode.get(piece) ?? (node.family === 'quantization' ? undefined : byValue.get(piece));
-    const origin = same ?? (names[0] === undefined ? undefined : ofLongestPiece(names[0], find));
+    const found = names[0] === undefined ? undefined : ofLongestPiece(names[0], find);
+    const origin = same ?? (found?.isValue && node.family === 'quantization' ? undefined : found?.node);
     if (origin) origins.set(node, origin);
   }
   return origins;

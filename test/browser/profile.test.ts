@@ -1,0 +1,192 @@
+// The Profile view on the built page: times of nodes, selection, the roofline, on WASM and on WebGPU (in software here).
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type App, type AppPage, dropFiles, startApp } from './support/app.ts';
+import { smallClassifier } from './support/models.ts';
+
+let app: App;
+let model: Uint8Array;
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+beforeAll(async () => {
+  app = await startApp();
+  model = await smallClassifier();
+});
+afterAll(() => app.close());
+
+type Options = NonNullable<Parameters<App['open']>[0]>;
+
+async function onProfile(body: (opened: AppPage) => Promise<void>, options: Options = {}): Promise<void> {
+  const opened = await app.open({ height: 900, ...options });
+  const { page } = opened;
+  try {
+    await dropFiles(page, [{ name: 'classifier.onnx', bytes: model }]);
+    await page.locator('article[data-variant]').nth(1).waitFor();
+    await page
+      .locator('article[data-variant] button[aria-pressed]', { hasText: 'INT8 dynamic, per channel' })
+      .first()
+      .click();
+    await page.keyboard.press('5');
+    await body(opened);
+    expect(opened.problems).toEqual([]);
+  } finally {
+    await opened.context.close();
+  }
+}
+
+async function expectAccessible(page: Page, where: string): Promise<void> {
+  await page.evaluate((source) => {
+    if (!('axe' in globalThis)) new Function(source)();
+  }, axe);
+  // Colours in the middle of a transition are nobody's colours.
+  await page.waitForTimeout(300);
+  const found = await page.evaluate(async () => {
+    type Run = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
+    const { axe: checker } = globalThis as unknown as { axe: { run(context: Document): Promise<Run> } };
+    const { violations } = await checker.run(document);
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ''}`);
+  });
+  expect(found, where).toEqual([]);
+}
+
+/** Head and cells of a table, by its caption. */
+async function table(page: Page, caption: string): Promise<Record<string, string>[]> {
+  const section = page.locator('section', { has: page.locator('caption', { hasText: caption }) }).last();
+  await section.waitFor();
+  const heads = await section.locator('thead th').allTextContents();
+  const rows = await section
+    .locator('tbody tr')
+    .evaluateAll((all) => all.map((row) => [...row.querySelectorAll('th,td')].map((cell) => cell.textContent ?? '')));
+  return rows.map((row) => Object.fromEntries(row.map((cell, index) => [heads[index]!, cell])));
+}
+
+async function profile(page: Page): Promise<void> {
+  await page.getByRole('button', { name: /^Profile (both|it|again)$/ }).click();
+  // Disabled while it runs.
+  await page.locator('button:enabled', { hasText: 'Profile again' }).waitFor({ timeout: 120_000 });
+}
+
+const selectedRows = (page: Page) => page.locator('tr[data-selected] button').allTextContents();
+
+describe('the profile on WASM', () => {
+  test('shows the original beside the variant; map, table and roofline point at the same node', async () => {
+    await onProfile(async ({ page }) => {
+      await profile(page);
+      const nodes = await table(page, 'Time by node');
+      const dense = nodes.filter(({ Operator }) => /^(Fused)?(Gemm|MatMul)/.test(Operator!));
+      expect(dense.length).toBeGreaterThanOrEqual(2);
+      // Every layer has become integer kernels, and both have a time.
+      for (const row of dense) {
+        expect(row.Operator).toMatch(/→.*Integer|→.*DynamicQuantize/);
+        expect(row.Original).toMatch(/\d/);
+        expect(row['INT8 dynamic, per channel']).toMatch(/\d/);
+      }
+      await page
+        .getByText(/without the profiler, .* with it/)
+        .first()
+        .waitFor();
+      expect(await page.getByText(/nodes? ran, \d+ made by onnxruntime/).count()).toBe(2);
+      await expectAccessible(page, 'profile');
+
+      const tile = page.locator('rect[data-node]').first();
+      const name = (await tile.getAttribute('data-node'))!;
+      await tile.click();
+      const [first] = await selectedRows(page);
+      expect([first, name].some((one) => one!.startsWith('dense'))).toBe(true);
+      expect(await selectedRows(page)).toHaveLength(1);
+
+      await page.getByRole('button', { name: 'By operator' }).click();
+      const ops = await table(page, 'Time by operator');
+      expect(ops.some(({ Verdict }) => Verdict === 'only in the variant')).toBe(true);
+      await page.getByRole('button', { name: ops[0]!.Operator!, exact: true }).click();
+      const only = await table(page, 'Time by node');
+      expect(only.length).toBeLessThan(nodes.length + 1);
+      await page.getByRole('button', { name: /^Show all operators/ }).click();
+
+      await page.getByRole('button', { name: 'Roofline', exact: true }).click();
+      await page.getByRole('button', { name: 'Measure this device' }).click();
+      await page.getByRole('button', { name: 'Measure again' }).waitFor({ timeout: 60_000 });
+      const rates = await page.locator('section[aria-label="Measured rates"] tbody tr').allTextContents();
+      expect(rates).toHaveLength(5);
+      for (const rate of rates) expect(Number(/\d[\d.]*(?= ?×| GB|\u202f)/.exec(rate)?.[0])).toBeGreaterThan(0);
+      const bound = await table(page, 'Predicted is the longer of');
+      expect(bound.length).toBeGreaterThan(nodes.length);
+      for (const row of bound) expect(row['Bound by']).toMatch(/^(compute|memory|overhead|unknown)$/);
+      // What was selected in the map is selected here too, in both variants.
+      expect(bound[0]!.Node).toContain('dense');
+      expect((await selectedRows(page)).length).toBeGreaterThanOrEqual(2);
+      await page
+        .getByText(/Original: predicted .* measured/)
+        .first()
+        .waitFor();
+      expect(await page.locator('.recharts-scatter-symbol').count()).toBeGreaterThan(2);
+      await expectAccessible(page, 'roofline');
+
+      await page.waitForTimeout(800);
+      await page.reload();
+      // Profile and ceilings are still there.
+      await page.getByRole('button', { name: 'Profile again' }).waitFor();
+      await page.getByRole('button', { name: 'Roofline', exact: true }).click();
+      await page.getByRole('button', { name: 'Measure again' }).waitFor();
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        page.getByRole('button', { name: 'CSV' }).click(),
+      ]);
+      const csv = readFileSync(await download.path(), 'utf8')
+        .trim()
+        .split('\r\n');
+      expect(csv[0]).toContain('median_us');
+      expect(csv.length).toBe(bound.length + 1);
+    });
+  });
+
+  test('with optimization off every node is one of the file, also on a phone and in the dark', async () => {
+    await onProfile(
+      async ({ page }) => {
+        await page.getByRole('button', { name: 'As in the file' }).click();
+        await profile(page);
+        const nodes = await table(page, 'Time by node');
+        expect(nodes.length).toBeGreaterThan(0);
+        for (const { From } of nodes) expect(From).toBe('the file');
+        await expectAccessible(page, 'profile, dark, narrow');
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(overflow).toBeLessThanOrEqual(0);
+      },
+      { width: 390, dark: true },
+    );
+  });
+
+  test('is cancelled at once and can be started anew', async () => {
+    await onProfile(async ({ page }) => {
+      await page.getByRole('button', { name: 'Profile both' }).click();
+      await page.getByRole('progressbar').waitFor();
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      await page.locator('button:enabled', { hasText: 'Profile both' }).waitFor({ timeout: 5000 });
+      expect(await page.locator('rect[data-node]').count()).toBe(0);
+      await profile(page);
+      expect(await page.locator('rect[data-node]').count()).toBeGreaterThan(2);
+    });
+  });
+});
+
+describe('the profile on WebGPU', () => {
+  test('takes times from the GPU, and says what handing over took', async () => {
+    await onProfile(async ({ page }) => {
+      await page.locator('article[data-variant] button[aria-pressed]').first().click();
+      await page.getByLabel('Target that is profiled').selectOption('webgpu');
+      await profile(page);
+      await page.getByText(/times on the GPU are by its own timestamps/).waitFor();
+      await page.getByText(/Handing nodes to the GPU took/).waitFor();
+      const nodes = await table(page, 'Time by node');
+      const products = nodes.filter(({ Node }) => /dense/.test(Node!));
+      expect(products).toHaveLength(2);
+      for (const row of products) {
+        expect(row['Ran on']).toBe('WebGpu');
+        expect(row['Handing over']).toMatch(/\d/);
+        expect(row.Median).toMatch(/\d/);
+      }
+    });
+  });
+});
