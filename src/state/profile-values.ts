@@ -1,14 +1,13 @@
 /** A profile as figures of the file's nodes, for whoever colours them: the graph view's "share of latency". */
-import type { NodeValues } from '../core/graph-view/node-values.ts';
+import type { NodeLabels, NodeValues } from '../core/graph-view/node-values.ts';
 import { targetLabel } from '../core/study/run.ts';
 import type { ProfileEntry } from './profile-slice.ts';
 import type { StudioState } from './store.ts';
 
+type Profiled = Pick<StudioState, 'profiles' | 'history'>;
+
 /** The profile of a variant that was made last, on whatever target; of the original, also as part of a variant's. */
-export function profileOfVariant(
-  { profiles, history }: Pick<StudioState, 'profiles' | 'history'>,
-  variantId: string,
-): ProfileEntry | undefined {
+export function profileOfVariant({ profiles, history }: Profiled, variantId: string): ProfileEntry | undefined {
   const isBaseline = history?.present.ids[0] === variantId;
   return Object.entries(profiles)
     .filter(([slot]) => isBaseline || slot.startsWith(`${variantId} `))
@@ -21,23 +20,32 @@ export function profileOfVariant(
  * nodes that went into it have no figure of their own, nor has what the runtime added.
  * @returns null while the variant was not profiled, or failed
  */
-export function latencyShares(state: Pick<StudioState, 'profiles' | 'history'>, variantId: string): NodeValues | null {
+export function latencyShares(state: Profiled, variantId: string): NodeValues | null {
+  const found = profileFor(state, variantId);
+  if (!found) return null;
+  const byNode = new Map<string, number>();
+  for (const { fileNodes, share } of found.profile.nodes) {
+    const [name] = fileNodes;
+    if (name !== undefined) byNode.set(name, (byNode.get(name) ?? 0) + 100 * share);
+  }
+  return { id: 'latency', title: 'Share of latency', unit: '%', byNode, combine: 'sum', source: found.source };
+}
+
+/** Which execution provider ran a node; of several nodes that became one, all have its provider. */
+export function nodeProviders(state: Profiled, variantId: string): NodeLabels | null {
+  const found = profileFor(state, variantId);
+  if (!found) return null;
+  const byNode = new Map<string, string>();
+  for (const { fileNodes, provider } of found.profile.nodes)
+    for (const name of fileNodes) byNode.set(name, provider.replace(/ExecutionProvider$/, ''));
+  return { id: 'provider', title: 'Execution provider', byNode, source: found.source };
+}
+
+function profileFor(state: Profiled, variantId: string) {
   const entry = profileOfVariant(state, variantId);
   const isBaseline = state.history?.present.ids[0] === variantId;
   const value = (isBaseline ? entry?.run.outcomes[0] : entry?.run.outcomes.at(-1))?.value;
   if (!entry || !value) return null;
-  const byNode = new Map<string, number>();
-  for (const { fileNodes, share } of value.profile.nodes) {
-    const [name] = fileNodes;
-    if (name !== undefined) byNode.set(name, (byNode.get(name) ?? 0) + 100 * share);
-  }
   const level = entry.run.level === 'disabled' ? ', runtime optimization off' : '';
-  return {
-    id: 'latency',
-    title: 'Share of latency',
-    unit: '%',
-    byNode,
-    combine: 'sum',
-    source: `measured on ${targetLabel(entry.run.target)}${level}`,
-  };
+  return { profile: value.profile, source: `measured on ${targetLabel(entry.run.target)}${level}` };
 }

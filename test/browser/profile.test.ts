@@ -124,6 +124,10 @@ describe('the profile on WASM', () => {
       expect(await page.locator('.recharts-scatter-symbol').count()).toBeGreaterThan(2);
       await expectAccessible(page, 'roofline');
 
+      await page.getByRole('button', { name: 'Time', exact: true }).click();
+      await page.getByRole('button', { name: 'Show in graph' }).click();
+      await page.getByRole('button', { name: 'Graph', exact: true, pressed: true }).waitFor();
+      await page.keyboard.press('5');
       await page.waitForTimeout(800);
       await page.reload();
       // Profile and ceilings are still there.

@@ -7,6 +7,7 @@ import { studyHost } from '../../services/engine.ts';
 import { taskDims } from '../card-facts.ts';
 import { targetKey } from '../measured.ts';
 import { profileKey, profileSlot } from '../profile-slice.ts';
+import { latencyShares, nodeProviders } from '../profile-values.ts';
 import { studio } from '../store.ts';
 import { longJob } from './analysis.ts';
 
@@ -27,11 +28,21 @@ export function runProfile(variantId: string, target: Target, level: ProfileLeve
     finish: (entry) => {
       const slot = profileSlot(variantId, target, level);
       studio.setState(({ profiles }) => ({ profiles: { ...profiles, [slot]: entry } }));
+      offerProfiles();
       const nodes = entry.run.outcomes.reduce((sum, { value }) => sum + (value?.profile.nodes.length ?? 0), 0);
       return `Profiled ${nodes} nodes.`;
     },
     fail: (profileError) => studio.setState({ profileError }),
   });
+}
+
+/** Gives the graph what profiles say of each variant's nodes. */
+export function offerProfiles(): void {
+  const state = studio.getState();
+  for (const id of state.history?.present.ids ?? []) {
+    const figures = [latencyShares(state, id), nodeProviders(state, id)].filter((one) => one !== null);
+    if (figures.length > 0) state.offerFigures(id, figures);
+  }
 }
 
 /** Measures what this device can do on a target, and keeps it for later visits. */

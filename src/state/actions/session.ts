@@ -21,6 +21,7 @@ import { notify } from '../notices.ts';
 import { type StudioState, studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
 import { openStudy } from './open.ts';
+import { offerProfiles } from './profile.ts';
 import { reportProblem } from './variants.ts';
 
 const SESSION_RECORD = 'session';
@@ -96,6 +97,7 @@ async function restoreSession(): Promise<void> {
     const { profiles = {} } = record;
     studio.getState().setStudy(study.value, ids);
     studio.setState({ model: { ...model, card }, report, measured, lastMeasuredKey, lenses, sensitivity, profiles });
+    offerProfiles();
     if (selectedId) studio.getState().selectVariant(selectedId);
   } catch (error) {
     reportProblem(error);

@@ -1,4 +1,4 @@
-import { X } from 'lucide-react';
+import { Workflow, X } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import type { ProfileNode } from '../../core/profile/types.ts';
 import {
@@ -7,6 +7,7 @@ import {
   operatorText,
   type TimeDifference,
 } from '../../core/study/profile-compare.ts';
+import { studio } from '../../state/store.ts';
 import { Button } from '../components/Button.tsx';
 import { Segmented } from '../components/Segmented.tsx';
 import { type Column, SortableTable } from '../components/SortableTable.tsx';
@@ -52,6 +53,7 @@ export function ProfileTables({ profiles, selected, onSelect }: TablesProps) {
           ]}
           onChange={setKind}
         />
+        <ShowInGraph profiles={profiles} selected={selected} />
         {kind === 'nodes' && onlyOp && (
           <Button onClick={() => setOnlyOp(null)} aria-label={`Show all operators, not only ${onlyOp}`}>
             Only {onlyOp} <X size={14} aria-hidden />
@@ -80,6 +82,18 @@ export function ProfileTables({ profiles, selected, onSelect }: TablesProps) {
         />
       )}
     </div>
+  );
+}
+
+/** The graph is the selected variant's, where the node may go by another name. */
+function ShowInGraph({ profiles, selected }: Pick<TablesProps, 'profiles' | 'selected'>) {
+  const shown = profiles.at(-1)?.value.profile.nodes.find((node) => isSelected(node, selected));
+  const [name] = shown?.fileNodes ?? [];
+  if (name === undefined) return null;
+  return (
+    <Button onClick={() => studio.getState().showInGraph(name)}>
+      <Workflow size={14} aria-hidden /> Show in graph
+    </Button>
   );
 }
 
