@@ -12,11 +12,12 @@ import { stepRegistry } from '../../../../src/core/recipe/registry.ts';
 import { type Checked, checkSteps, type Outputs, reference } from './random/check.ts';
 import { anyPlan, graphOf, type Plan, type RandomGraph, sideBySide } from './random/generate.ts';
 
-const count = Number(process.env.WHITTLE_RANDOM_GRAPHS ?? 100);
+const count = Number(process.env.WHITTLE_RANDOM_GRAPHS ?? 2000);
 const firstSeed = Number(process.env.WHITTLE_RANDOM_SEED ?? 1);
-const BATCH = 50;
-const ALONE_PER_BATCH = 6;
-const BATCHES_PER_TEST = 8;
+// The time that the runtime takes for a session grows with the square of its nodes.
+const BATCH = 10;
+const ALONE_PER_BATCH = 2;
+const BATCHES_PER_TEST = 25;
 const opsets = [17, 13, 21, 14, 18, 20];
 const SHRINK_MS = 20_000;
 

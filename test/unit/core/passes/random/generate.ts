@@ -38,7 +38,7 @@ export const anyPlan: fc.Arbitrary<Plan> = fc.record({
   half: oneIn(8),
   overridden: oneIn(5),
   outputs: fc.array(fc.nat(40), { maxLength: 3 }),
-  pieces: fc.array(onePiece, { minLength: 1, maxLength: 24, size: 'max' }),
+  pieces: fc.array(onePiece, { minLength: 1, maxLength: 16, size: 'max' }),
 });
 
 /** Half precision rounds a thousandth at every operator: short chains only, or nothing could be told from its noise. */
