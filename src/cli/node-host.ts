@@ -44,6 +44,7 @@ export function createNodeHost(options: NodeHostOptions): SearchHost<ModelFiles>
         store,
         executor,
         calibration: needsCalibration(recipe) ? taskCalibration(await options.task()) : undefined,
+        proofInputs: taskCalibration(await options.task()),
         now: () => performance.now(),
         ...(options.dims ? { dims: options.dims } : {}),
       });

@@ -1,4 +1,6 @@
 /** Which task judges the variants: a sample's, the user's own arrays, or random inputs over the user's own model. */
+
+import { type FreeInput, suggestInputs } from '../core/analysis/default-inputs.ts';
 import { weightSummary } from '../core/analysis/weights.ts';
 import { StudioError } from '../core/base/errors/index.ts';
 import { loadTask } from '../core/eval/tasks/load-task.ts';
@@ -7,7 +9,6 @@ import { readUserArrays } from '../core/eval/tasks/user-arrays.ts';
 import type { Feeds, InputSpec, TaskSource } from '../core/eval/types.ts';
 import type { Model } from '../core/ir/types.ts';
 import { forEachNode } from '../core/ir/walk.ts';
-import { type FreeInput, suggestInputs } from '../core/study/default-inputs.ts';
 import type { PreparedTask } from '../core/study/ports.ts';
 import type { Gate, Study, TaskRef } from '../core/study/schema.ts';
 import { type Parsed, UsageError } from './args.ts';

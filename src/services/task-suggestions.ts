@@ -1,5 +1,5 @@
 /** What the page offers as a task before any data is loaded. Light: it is part of the first screen. */
-import { type FreeInput, suggestInputs } from '../core/study/default-inputs.ts';
+import { type FreeInput, suggestInputs } from '../core/analysis/default-inputs.ts';
 import type { TaskRef } from '../core/study/schema.ts';
 
 /** Random inputs for a model, with a number for every free dimension. */

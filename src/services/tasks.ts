@@ -1,12 +1,12 @@
 /** From the study's reference to a task to its data, ready for the workers. */
 
+import { type FreeInput, suggestInputs } from '../core/analysis/default-inputs.ts';
 import { StudioError } from '../core/base/errors/index.ts';
 import { canonicalJson } from '../core/base/json.ts';
 import type { JobContext } from '../core/base/progress.ts';
 import { loadTask } from '../core/eval/tasks/load-task.ts';
 import { randomFeeds } from '../core/eval/tasks/random-inputs.ts';
 import type { Feeds, InputSpec, TaskFiles, TaskSource } from '../core/eval/types.ts';
-import { type FreeInput, suggestInputs } from '../core/study/default-inputs.ts';
 import type { PreparedTask } from '../core/study/ports.ts';
 import type { Sample } from '../core/study/samples.ts';
 import type { TaskRef } from '../core/study/schema.ts';

@@ -1,11 +1,11 @@
 /** What the rest of the page asks of a model card. */
 import type { CardValue, ModelCard } from '../core/analysis/card.ts';
+import type { FreeInput } from '../core/analysis/default-inputs.ts';
 import { StudioError } from '../core/base/errors/index.ts';
 import type { ValueSpec } from '../core/eval/tasks/user-arrays.ts';
 import { RECIPE_METADATA_KEY } from '../core/recipe/apply.ts';
 import { parseRecipe } from '../core/recipe/parse.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
-import type { FreeInput } from '../core/study/default-inputs.ts';
 import type { Sample } from '../core/study/samples.ts';
 import type { TaskRef } from '../core/study/schema.ts';
 

@@ -181,15 +181,28 @@ const flopsPerOutput: Readonly<Record<string, number>> = {
   DynamicQuantizeLinear: 5,
 };
 
-/** Work of a node that is neither control flow nor a function call. */
-export function workOf(node: Node, shapes: ShapeTable): Work {
-  const view: NodeView = {
+/** MACs alone of a node that is neither control flow nor a function call; undefined where a size is not known. */
+export function macsOf(node: Node, shapes: ShapeTable): number | undefined {
+  const rule = ruleOf(node);
+  return rule ? rule(viewOf(node, shapes)) : 0;
+}
+
+function ruleOf({ domain, opType }: Node): ((view: NodeView) => number | undefined) | undefined {
+  return (isDefaultDomain(domain) ? undefined : macRules[`${domain}.${opType}`]) ?? macRules[opType];
+}
+
+function viewOf(node: Node, shapes: ShapeTable): NodeView {
+  return {
     node,
     input: (index) => numericShape(shapes, node.inputs[index]),
     output: (index) => numericShape(shapes, node.outputs[index]),
   };
-  const qualified = isDefaultDomain(node.domain) ? node.opType : `${node.domain}.${node.opType}`;
-  const rule = macRules[qualified] ?? macRules[node.opType];
+}
+
+/** Work of a node that is neither control flow nor a function call. */
+export function workOf(node: Node, shapes: ShapeTable): Work {
+  const view = viewOf(node, shapes);
+  const rule = ruleOf(node);
   const macs = rule ? rule(view) : 0;
   const other = otherFlops(view);
   return { macs, flops: macs === undefined || other === undefined ? undefined : 2 * macs + other };

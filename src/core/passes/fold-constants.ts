@@ -11,7 +11,8 @@ const params = z.object({
     .default(1024 * 1024)
     .meta({
       title: 'Largest new constant',
-      description: 'A result above this size is folded only when it is no larger than the constants it is made of.',
+      description:
+        'A result above this size is folded only when it is no larger than the constants it is made of. Where all results together make the file larger by more than a tenth and 16 times this size, nothing is folded.',
       unit: 'bytes',
     }),
 });
@@ -30,6 +31,8 @@ export const step = defineStep({
   order: 140,
   params,
   precision: 'exact',
+  // A handful of constants of the largest size; more together would be a larger file for little work saved.
+  growth: ({ maxOutputBytes }) => ({ bytes: 16 * maxOutputBytes }),
   needs: {},
   source: 'ONNX operator specification up to opset 21; onnxruntime for operators not evaluated here',
   runsOn: () => runsEverywhere,

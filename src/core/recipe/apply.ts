@@ -5,6 +5,7 @@ import { StudioError } from '../base/errors/index.ts';
 import type { JobContext } from '../base/progress.ts';
 import type { Model } from '../ir/types.ts';
 import { type Advisory, type CalibrationSource, type Executor, needsOf, type TensorStore } from '../step/define.ts';
+import type { ProofRecord } from '../step/proof.ts';
 import { runSteps, type StepRecord } from '../step/run-steps.ts';
 import { resolveSteps } from './parse.ts';
 import type { Recipe } from './schema.ts';
@@ -17,6 +18,15 @@ export interface ApplyRequest {
   readonly executor: Executor | undefined;
   /** For steps that measure activations; see `StepDefinition.needs`. */
   readonly calibration?: CalibrationSource | undefined;
+  /** Values of free dimensions by symbol: for the ledger's figures and the inputs of the proof. */
+  readonly dims?: Readonly<Record<string, number>> | undefined;
+  /**
+   * Comparing the model after clean-up and fusion with the original, on the executor: 'on' unless said otherwise. Only
+   * worth switching off where nobody keeps the result.
+   */
+  readonly proof?: 'on' | 'off';
+  /** The task's inputs for the proof, beside generated ones; the calibration's serve too. */
+  readonly proofInputs?: CalibrationSource | undefined;
   /** Milliseconds, monotonic: for the ledger's durations. */
   readonly now?: () => number;
   /** SHA-256 of the source file, where it is known: noted in the variant's metadata. */
@@ -27,6 +37,7 @@ export interface AppliedRecipe {
   readonly model: Model;
   readonly ledger: readonly StepRecord[];
   readonly advisories: readonly Advisory[];
+  readonly proof?: ProofRecord;
 }
 
 /** Keys in metadata_props under which a variant carries where it came from; dropping it back recovers the recipe. */
@@ -62,6 +73,8 @@ export async function applyRecipe(request: ApplyRequest): Promise<AppliedRecipe>
     store,
     executor,
     calibration,
+    dims: request.dims,
+    ...(request.proof !== 'off' && { proof: { dims: request.dims, inputs: request.proofInputs ?? calibration } }),
     ...(request.now ? { now: request.now } : {}),
   });
   const carried = {
@@ -73,7 +86,12 @@ export async function applyRecipe(request: ApplyRequest): Promise<AppliedRecipe>
   };
   result.model.metadataProps.set(RECIPE_METADATA_KEY, JSON.stringify(carried));
   if (request.sourceSha256) result.model.metadataProps.set(SOURCE_METADATA_KEY, request.sourceSha256);
-  return { model: result.model, ledger: result.ledger, advisories: dedupe([...advisories, ...result.advisories]) };
+  return {
+    model: result.model,
+    ledger: result.ledger,
+    advisories: dedupe([...advisories, ...result.advisories]),
+    ...(result.proof && { proof: result.proof }),
+  };
 }
 
 function dedupe(advisories: readonly Advisory[]): Advisory[] {

@@ -1,5 +1,5 @@
 import type { Attribute, FunctionDef, Graph, Model, Node, ValueInfo } from '../ir/types.ts';
-import { isDefaultDomain } from '../ir/walk.ts';
+import { isDefaultDomain, subgraphsOf } from '../ir/walk.ts';
 import { carriesElements, maxElements } from './constant-elements.ts';
 import { InferContext, type Surroundings } from './context.ts';
 import { constantFacts, declaredFacts, dimToSym, type Facts, tensorFacts, unknownFacts } from './facts.ts';
@@ -8,7 +8,7 @@ import { inferenceOf, valueInferenceOf } from './registry.ts';
 import { newFrame, Scope } from './scope.ts';
 import { type Sym, symbol } from './symbolic.ts';
 import { dimNameOf } from './symbolic-text.ts';
-import { buildTable } from './table.ts';
+import { buildTable, factsBehind } from './table.ts';
 import type { InferOptions, ShapeNote, ShapeTable } from './types.ts';
 
 /** Nodes visited inside subgraphs and functions, over and over for nested ones; beyond it they stay unknown. */
@@ -50,7 +50,9 @@ class Engine {
     const scope = new Scope(newFrame(model.opsetImports));
     for (const input of model.graph.inputs) scope.values.set(input.name, this.graphInput(input));
     this.addInitializers(model.graph, scope, model.irVersion >= 4);
-    this.inferNodes(model.graph.nodes, scope, this.declarationsOf(model.graph));
+    const { previous } = this.options;
+    const known = previous && factsBehind(previous);
+    this.inferNodes(model.graph.nodes, scope, this.declarationsOf(model.graph), known);
     return buildTable(scope, this.notes);
   }
 
@@ -90,9 +92,15 @@ class Engine {
     return declarations;
   }
 
-  private inferNodes(nodes: readonly Node[], scope: Scope, declarations: ReadonlyMap<string, ValueInfo>): void {
+  private inferNodes(
+    nodes: readonly Node[],
+    scope: Scope,
+    declarations: ReadonlyMap<string, ValueInfo>,
+    known?: ReadonlyMap<string, Facts>,
+  ): void {
     const surroundings = this.surroundingsOf(scope);
     for (const node of nodes) {
+      if (known && takeOver(node, known, scope, this.functions)) continue;
       const outputs = this.inferNode(node, scope, surroundings);
       for (const [index, name] of node.outputs.entries()) {
         if (name === '') continue;
@@ -230,6 +238,22 @@ class Engine {
   private note(value: string, text: string): void {
     if (this.notes.length < maxNotes) this.notes.push({ value, text });
   }
+}
+
+/** @returns false where a node must be inferred: something about it is new, not in numbers, or inside it */
+function takeOver(
+  node: Node,
+  known: ReadonlyMap<string, Facts>,
+  scope: Scope,
+  functions: ReadonlyMap<string, FunctionDef>,
+): boolean {
+  if (functions.has(functionKey(node.domain, node.opType, node.overload)) || subgraphsOf(node).length > 0) return false;
+  for (const name of node.outputs) {
+    const shape = name === '' ? [] : known.get(name)?.shape;
+    if (!shape?.every((dim) => typeof dim === 'number')) return false;
+  }
+  for (const name of node.outputs) if (name !== '') scope.values.set(name, known.get(name)!);
+  return true;
 }
 
 function functionKey(domain: string, name: string, overload = ''): string {

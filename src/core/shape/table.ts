@@ -21,12 +21,19 @@ export function buildTable(scope: Scope, notes: readonly ShapeNote[]): ShapeTabl
   );
 }
 
+/** Facts are immutable, and tables that follow each other share them. */
+const converted = new WeakMap<Facts, ValueFacts>();
+
+/** The facts behind a table of `buildTable`. */
+export function factsBehind(table: ShapeTable): ReadonlyMap<string, Facts> | undefined {
+  return table instanceof Table ? table.ownFacts : undefined;
+}
+
 class Table implements ShapeTable {
   readonly notes: readonly ShapeNote[];
   private readonly own: Scope;
   private readonly all: () => ReadonlyMap<string, Facts>;
   private readonly find: (name: string) => Facts | undefined;
-  private readonly converted = new Map<string, ValueFacts>();
   private allEntries: ReadonlyMap<string, ValueFacts> | undefined;
   private allConstants: ReadonlyMap<string, readonly Dim[]> | undefined;
 
@@ -43,13 +50,17 @@ class Table implements ShapeTable {
   }
 
   get(value: string): ValueFacts | undefined {
-    const known = this.converted.get(value);
-    if (known) return known;
     const facts = this.find(value);
     if (!facts) return undefined;
+    const known = converted.get(facts);
+    if (known) return known;
     const result = toValueFacts(facts);
-    this.converted.set(value, result);
+    converted.set(facts, result);
     return result;
+  }
+
+  get ownFacts(): ReadonlyMap<string, Facts> {
+    return this.own.values;
   }
 
   get entries(): ReadonlyMap<string, ValueFacts> {

@@ -51,4 +51,9 @@ export interface InferOptions {
   readonly inputShapes?: Readonly<Record<string, readonly Dim[]>>;
   /** Elements of small graph inputs (a shape or a flag given as input), in C order. */
   readonly inputValues?: Readonly<Record<string, readonly number[]>>;
+  /**
+   * The table of an earlier state of the model in which every name that is still there meant the same value, inferred
+   * with the same options: what was known in numbers is taken over instead of inferred again.
+   */
+  readonly previous?: ShapeTable;
 }

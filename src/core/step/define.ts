@@ -121,6 +121,19 @@ export interface StepContext extends JobContext {
   advise(advisory: Advisory): void;
 }
 
+/**
+ * How much larger a cleanup or fusion step may make a model: beyond it the step is taken back. A share of what the model
+ * had before the step, and an amount on top, so that small models are not held to a few bytes.
+ */
+export interface GrowthBudget {
+  readonly nodesShare: number;
+  readonly nodes: number;
+  readonly bytesShare: number;
+  readonly bytes: number;
+}
+
+export const defaultGrowth: GrowthBudget = { nodesShare: 0.1, nodes: 32, bytesShare: 0.1, bytes: 64 * 1024 };
+
 /** What a host must give a step before it can run. */
 export interface StepNeeds {
   readonly execution?: boolean;
@@ -147,6 +160,8 @@ export interface StepDefinition<Params extends z.ZodObject = z.ZodObject> {
   readonly precision: PrecisionClass;
   /** Left out of the presets: it changes something that the user should have asked for, like the opset. */
   readonly optIn?: boolean;
+  /** What differs from `defaultGrowth`; quantization steps have no budget. Read it with `growthOf`. */
+  readonly growth?: Partial<GrowthBudget> | ((params: z.output<Params>) => Partial<GrowthBudget>);
   /** A function where it depends on the parameters; read it with `needsOf`. */
   readonly needs: StepNeeds | ((params: z.output<Params>) => StepNeeds);
   /** The paper, specification or implementation whose definition this follows, with version. */
@@ -166,6 +181,11 @@ export function defineStep<Params extends z.ZodObject>(definition: StepDefinitio
 /** What a step with these parameters (already parsed) needs. */
 export function needsOf({ needs }: StepDefinition, params: Record<string, unknown>): StepNeeds {
   return typeof needs === 'function' ? needs(params) : needs;
+}
+
+/** The size budget of a step with these parameters (already parsed). */
+export function growthOf({ growth }: StepDefinition, params: Record<string, unknown>): GrowthBudget {
+  return { ...defaultGrowth, ...(typeof growth === 'function' ? growth(params) : growth) };
 }
 
 /** Full support everywhere, the common case. */

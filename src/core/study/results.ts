@@ -29,12 +29,43 @@ export const ledgerStepSchema = z.object({
   nodesAfter: z.number().int(),
   fileBytesBefore: z.number(),
   fileBytesAfter: z.number(),
+  /** Predicted; null where a size is not known. Absent in reports of earlier versions, as are the next three. */
+  macsBefore: z.number().nullable().optional(),
+  macsAfter: z.number().nullable().optional(),
+  peakActivationBytesBefore: z.number().nullable().optional(),
+  peakActivationBytesAfter: z.number().nullable().optional(),
   durationMs: z.number(),
   entries: z.array(z.object({ action: z.string(), from: z.array(z.string()), to: z.array(z.string()) })),
   /** What the step left for the report, by kind: calibrated ranges, sensitivities. */
   facts: z.record(z.string(), z.json()).optional(),
+  /** Set when the step was taken back: `fired` is then 0 and before equals after. */
+  rolledBack: z
+    .object({
+      reason: z.enum(['growth', 'drift']),
+      message: z.string(),
+      /** How often it had fired. */
+      fired: z.number().int(),
+      /** Of a drift: the output that was off most. */
+      output: z.string().optional(),
+      /** Over the output's largest magnitude; null when it was no finite number. */
+      maxRelativeError: z.number().nullable().optional(),
+      tolerance: z.number().optional(),
+    })
+    .optional(),
 });
 export type LedgerStep = z.output<typeof ledgerStepSchema>;
+
+/** Whether clean-up and fusion kept the outputs: both models ran on the same inputs while the variant was built. */
+export const proofSchema = z.object({
+  status: z.enum(['kept', 'rolled-back', 'skipped']),
+  /** One plain sentence. */
+  reason: z.string(),
+  samples: z.number().int(),
+  /** Of the worst output, over its largest magnitude. Null where nothing was run. */
+  maxRelativeError: z.number().nullable(),
+  output: z.string().nullable(),
+  tolerance: z.number().nullable(),
+});
 
 /** Where the file can run: by operator-by-operator measurement for onnxruntime, by documents for the others. */
 export const runtimeFitsSchema = z.object({
@@ -74,6 +105,8 @@ export const variantFactsSchema = z.object({
   runtimes: runtimeFitsSchema.optional(),
   ledger: z.array(ledgerStepSchema),
   advisories: z.array(advisorySchema),
+  /** Absent for the original and in reports of earlier versions. */
+  proof: proofSchema.optional(),
   buildMs: z.number(),
 });
 export type VariantFacts = z.output<typeof variantFactsSchema>;

@@ -26,6 +26,8 @@ export interface BuildRequest {
   readonly store: TensorStore;
   readonly executor: Executor | undefined;
   readonly calibration?: CalibrationSource | undefined;
+  /** The task's inputs, for the proof. */
+  readonly proofInputs?: CalibrationSource | undefined;
   /** Values of free dimensions by symbol, for predictions. */
   readonly dims?: Readonly<Record<string, number>>;
   /** Milliseconds, monotonic. */
@@ -68,6 +70,7 @@ export async function buildVariant(request: BuildRequest): Promise<Variant> {
       ...advisory,
       ...(providers ? { providers: [...providers] } : {}),
     })),
+    ...(applied.proof && { proof: applied.proof }),
     buildMs: now() - started,
   };
   return { model, facts, runtimeFiles };

@@ -128,7 +128,8 @@ export class TransformEngine {
   async nodes(id: string, recipe: Recipe, job: JobContext): Promise<NodeFact[]> {
     const { model, store } = this.#opened(id);
     const steps = recipe.steps.filter((step) => stepRegistry.get(step.id)?.section !== 'quantization');
-    const simplified = await applyRecipe({ model, recipe: { ...recipe, steps }, job, store, executor: this.#executor });
+    const subject = { model, recipe: { ...recipe, steps }, job, store, executor: this.#executor };
+    const simplified = await applyRecipe({ ...subject, proof: 'off' });
     return nodeFacts(simplified.model);
   }
 

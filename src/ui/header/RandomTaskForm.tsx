@@ -1,4 +1,4 @@
-import type { FreeInput } from '../../core/study/default-inputs.ts';
+import type { FreeInput } from '../../core/analysis/default-inputs.ts';
 import type { TaskRef } from '../../core/study/schema.ts';
 import controls from '../components/controls.module.css';
 import { formatShape } from '../format.ts';
