@@ -7,7 +7,8 @@ import { fileSuffix } from '../../core/recipe/suffix.ts';
 import type { CalibrationSource } from '../../core/step/define.ts';
 import { buildVariant, saveFiles } from '../../core/study/variant.ts';
 import { type OptionSpec, type Parsed, parseCommandLine, UsageError } from '../args.ts';
-import { formatBytes, formatChange, formatMs, formatTable } from '../format.ts';
+import { formatBytes, formatChange, formatMs } from '../format.ts';
+import { ledgerTable, proofText } from '../ledger-table.ts';
 import { nodeExecutor, taskCalibration } from '../node-host.ts';
 import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
@@ -101,16 +102,11 @@ function defaultOutput(path: string, recipe: Recipe): string {
 type Facts = Awaited<ReturnType<typeof buildVariant>>['facts'];
 
 function summary(facts: Facts, sourceBytes: number, written: readonly string[]): string {
-  const rows = facts.ledger.map((step) => [
-    `  ${step.title}`,
-    `${step.fired} x`,
-    `${step.nodesBefore} -> ${step.nodesAfter} nodes`,
-    formatMs(step.durationMs),
-  ]);
   const advisories = facts.advisories.map(({ level, message }) => `  ${level}: ${message}`);
   return [
-    formatTable(rows),
+    ledgerTable(facts.ledger),
     ...advisories,
+    ...(facts.proof ? [`  proof: ${proofText(facts.proof)}`] : []),
     `${written.join(', ')}: ${formatBytes(facts.fileBytes)} (${formatChange(facts.fileBytes, sourceBytes)}), ${facts.nodes} nodes, ${formatMs(facts.buildMs)}`,
   ].join('\n');
 }

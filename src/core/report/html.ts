@@ -167,12 +167,16 @@ function runtimes(report: Report): string {
 function steps(report: Report): string {
   const lists = report.variants.flatMap(({ recipe, facts }) => {
     const fired = facts?.ledger.filter((step) => step.fired > 0) ?? [];
-    if (fired.length === 0) return [];
+    const undone = facts?.ledger.flatMap(({ rolledBack }) => rolledBack?.message ?? []) ?? [];
+    if (fired.length + undone.length === 0) return [];
+    const notes = [...undone, ...(facts?.proof && facts.proof.status !== 'skipped' ? [facts.proof.reason] : [])];
     const items = fired.map(
       ({ title, fired: times, nodesBefore, nodesAfter }) =>
         `${xmlText(title)} (${times}×${nodesBefore === nodesAfter ? '' : `, ${nodesAfter - nodesBefore} nodes`})`,
     );
-    return [`<p><b>${xmlText(recipe.name)}</b>, ${facts!.nodes} nodes: ${items.join(' · ')}</p>`];
+    return [
+      `<p><b>${xmlText(recipe.name)}</b>, ${facts!.nodes} nodes: ${items.join(' · ')}${notes.map((note) => `<br>${xmlText(note)}`).join('')}</p>`,
+    ];
   });
   return lists.join('');
 }

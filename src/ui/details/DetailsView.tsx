@@ -1,11 +1,12 @@
 import { StudioError } from '../../core/base/errors/index.ts';
-import type { TargetMeasurement, VariantFacts } from '../../core/study/results.ts';
+import type { TargetMeasurement } from '../../core/study/results.ts';
 import { selectComparison, type TargetCell, type VariantRow } from '../../state/rows.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { ErrorNote, Note } from '../components/Note.tsx';
-import { formatBytes, formatCount, formatDelta, formatMs, plural } from '../format.ts';
+import { plural } from '../format.ts';
 import styles from './details.module.css';
 import { RuntimeTable } from './RuntimeTable.tsx';
+import { StepTable } from './StepTable.tsx';
 
 /** Everything that is known about the selected variant: what each step did, warnings, placement, parity, examples. */
 export function DetailsView() {
@@ -47,70 +48,6 @@ function Advisories({ row }: { readonly row: VariantRow }) {
       ))}
     </div>
   );
-}
-
-function StepTable({ facts }: { readonly facts: VariantFacts }) {
-  const busy = facts.ledger.filter(({ fired }) => fired > 0);
-  const idle = facts.ledger.filter(({ fired }) => fired === 0);
-  return (
-    <div className={styles.block}>
-      <h3>What each step did</h3>
-      <p className={styles.hint}>
-        {formatCount(facts.nodes)} nodes, built in {formatMs(facts.buildMs)}.
-      </p>
-      <div className={styles.scroll}>
-        <table className={styles.table}>
-          <thead>
-            <tr>
-              <th scope="col">Step</th>
-              <th scope="col" className={styles.number}>
-                Changes
-              </th>
-              <th scope="col" className={styles.number}>
-                Nodes
-              </th>
-              <th scope="col" className={styles.number}>
-                File
-              </th>
-              <th scope="col" className={styles.number}>
-                Time
-              </th>
-              <th scope="col">For example</th>
-            </tr>
-          </thead>
-          <tbody>
-            {busy.map((step) => (
-              <tr key={step.step}>
-                <th scope="row">{step.title}</th>
-                <td className={styles.number}>{formatCount(step.fired)}</td>
-                <td className={styles.number}>
-                  {formatCount(step.nodesBefore)} → {formatCount(step.nodesAfter)}
-                </td>
-                <td className={styles.number}>
-                  {formatBytes(step.fileBytesAfter)}{' '}
-                  {step.fileBytesBefore > 0 && step.fileBytesAfter !== step.fileBytesBefore
-                    ? formatDelta(step.fileBytesAfter / step.fileBytesBefore - 1)
-                    : ''}
-                </td>
-                <td className={styles.number}>{formatMs(step.durationMs)}</td>
-                <td>{exampleOf(step.entries)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {idle.length > 0 && (
-        <p className={styles.hint}>Nothing to do for: {idle.map(({ title }) => title).join(', ')}.</p>
-      )}
-    </div>
-  );
-}
-
-function exampleOf(entries: VariantFacts['ledger'][number]['entries']): string {
-  const [first] = entries;
-  if (!first) return '';
-  const from = first.from.slice(0, 2).join(', ');
-  return from ? `${first.action}: ${from}` : first.action;
 }
 
 function TargetDetails({ cell, measurement }: { readonly cell: TargetCell; readonly measurement: TargetMeasurement }) {
