@@ -1,6 +1,6 @@
 import type { LedgerStep, VariantFacts } from '../../core/study/results.ts';
 import { Note } from '../components/Note.tsx';
-import { formatBytes, formatCount, formatDelta, formatMs } from '../format.ts';
+import { formatBytes, formatCompact, formatCount, formatDelta, formatMs } from '../format.ts';
 import styles from './details.module.css';
 
 /** The ledger: what each step did to nodes, file, work and memory, and whether the outputs were kept. */
@@ -58,7 +58,7 @@ function StepRow({ step, hasFigures }: { readonly step: LedgerStep; readonly has
       {hasFigures && (
         <>
           <td className={styles.number}>
-            {known(step.macsAfter, formatCount)} {delta(step.macsBefore, step.macsAfter)}
+            {known(step.macsAfter, formatCompact)} {delta(step.macsBefore, step.macsAfter)}
           </td>
           <td className={styles.number}>
             {known(step.peakActivationBytesAfter, formatBytes)}{' '}

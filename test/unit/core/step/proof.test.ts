@@ -159,7 +159,9 @@ describe('the proof', () => {
       run: async (bytes, feeds) => {
         const outputs = await ortExecutor.run(bytes, feeds);
         turn += 1;
-        return new Map([...outputs].map(([name, value]) => [name, { ...value, data: value.data.map(() => 60 + turn) }]));
+        return new Map(
+          [...outputs].map(([name, value]) => [name, { ...value, data: value.data.map(() => 60 + turn) }]),
+        );
       },
     };
     expect((await run([wrong()], dice)).proof!.reason).toContain('other outputs each time');
