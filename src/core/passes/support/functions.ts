@@ -1,7 +1,8 @@
 /** Functions that a model defines itself: which is called where, and copies of their bodies for a caller. */
 import type { GraphEditor } from '../../ir/editor.ts';
-import type { Attribute, AttributeExtras, FunctionDef, Graph, Model, Node, ValueInfo } from '../../ir/types.ts';
-import { localValues, subgraphsOf } from '../../ir/walk.ts';
+import type { FunctionDef, Model, Node } from '../../ir/types.ts';
+import { subgraphsOf } from '../../ir/walk.ts';
+import { type Attributes, BodyCopy } from './copy-body.ts';
 
 const keyOf = (domain: string, name: string, overload = '') => `${domain}\u0000${name}\u0000${overload}`;
 
@@ -102,72 +103,8 @@ export function instantiate(editor: GraphEditor, call: Node, definition: Functio
   return nodes;
 }
 
-type Attributes = ReadonlyMap<string, Attribute & AttributeExtras>;
-
 function attributesFor(call: Node, definition: FunctionDef): Attributes {
   const given = new Map(definition.attributeDefaults);
   for (const [name, attribute] of call.attributes) given.set(name, attribute);
   return given;
-}
-
-class BodyCopy {
-  readonly #editor: GraphEditor;
-  readonly #prefix: string;
-  readonly #given: Attributes;
-
-  constructor(editor: GraphEditor, prefix: string, given: Attributes) {
-    this.#editor = editor;
-    this.#prefix = prefix;
-    this.#given = given;
-  }
-
-  fresh(name: string): string {
-    return this.#editor.freshName(`${this.#prefix}/${name}`);
-  }
-
-  node(node: Node, names: ReadonlyMap<string, string>): Node {
-    const rename = (name: string) => names.get(name) ?? name;
-    const attributes: Node['attributes'] = new Map();
-    for (const [name, attribute] of node.attributes) {
-      // What neither the caller nor a default gives is left out, as the standard says.
-      const value = attribute.type === 'reference' ? this.#given.get(attribute.refAttrName) : attribute;
-      if (value) attributes.set(name, this.#attribute(value, names));
-    }
-    return {
-      ...node,
-      name: node.name === '' ? '' : this.fresh(node.name),
-      inputs: node.inputs.map(rename),
-      outputs: node.outputs.map(rename),
-      attributes,
-    };
-  }
-
-  #attribute(attribute: Attribute & AttributeExtras, names: ReadonlyMap<string, string>): Attribute & AttributeExtras {
-    if (attribute.type === 'graph') return { ...attribute, value: this.#graph(attribute.value, names) };
-    if (attribute.type === 'graphs')
-      return { ...attribute, value: attribute.value.map((graph) => this.#graph(graph, names)) };
-    return attribute;
-  }
-
-  /** Recursion is over nesting only, which the reader limits. Names inside become unique too: none may hide another. */
-  #graph(graph: Graph, outer: ReadonlyMap<string, string>): Graph {
-    const names = new Map(outer);
-    for (const value of localValues(graph)) names.set(value, this.fresh(value));
-    const rename = (name: string) => names.get(name) ?? name;
-    const renamed = (info: ValueInfo): ValueInfo => ({ ...info, name: rename(info.name) });
-    return {
-      ...graph,
-      nodes: graph.nodes.map((node) => this.node(node, names)),
-      inputs: graph.inputs.map(renamed),
-      outputs: graph.outputs.map(renamed),
-      initializers: new Map(
-        [...graph.initializers].map(([name, tensor]) => [rename(name), { ...tensor, name: rename(name) }]),
-      ),
-      sparseInitializers: graph.sparseInitializers.map((sparse) => ({
-        ...sparse,
-        values: { ...sparse.values, name: rename(sparse.values.name) },
-      })),
-      valueInfo: new Map([...graph.valueInfo].map(([name, info]) => [rename(name), renamed(info)])),
-    };
-  }
 }
