@@ -76,25 +76,27 @@ export function SearchBox({ document: graph, query, onQuery, onGo }: SearchBoxPr
         if (!event.currentTarget.contains(event.relatedTarget)) setListOpen(false);
       }}
     >
-      <Search size={14} aria-hidden className={styles.searchIcon} />
-      <input
-        ref={input}
-        className={controls.input}
-        role="combobox"
-        aria-label="Find nodes, operators, tensors"
-        aria-expanded={isShown}
-        aria-controls={`${id}-list`}
-        aria-activedescendant={isShown && at >= 0 ? `${id}-${at}` : undefined}
-        placeholder="Find  ( / )"
-        value={query}
-        spellCheck={false}
-        onChange={(event) => change(event.target.value)}
-        onFocus={() => setListOpen(query !== '')}
-        onKeyDown={onKeyDown}
-      />
-      <span className={styles.searchStatus} role="status">
-        {status}
-      </span>
+      <div className={styles.searchField}>
+        <Search size={14} aria-hidden className={styles.searchIcon} />
+        <input
+          ref={input}
+          className={controls.input}
+          role="combobox"
+          aria-label="Find nodes, operators, tensors"
+          aria-expanded={isShown}
+          aria-controls={`${id}-list`}
+          aria-activedescendant={isShown && at >= 0 ? `${id}-${at}` : undefined}
+          placeholder="Find  ( / )"
+          value={query}
+          spellCheck={false}
+          onChange={(event) => change(event.target.value)}
+          onFocus={() => setListOpen(query !== '')}
+          onKeyDown={onKeyDown}
+        />
+        <span className={styles.searchStatus} role="status">
+          {status}
+        </span>
+      </div>
       <Button icon look="quiet" aria-label="Previous match" disabled={total === 0} onClick={() => go(at - 1)}>
         <ChevronUp size={15} />
       </Button>

@@ -17,7 +17,13 @@ const MIN_EXTENT = 60;
 const MARGIN = 24;
 
 export function minScale(content: Size, view: Size): number {
-  return Math.min(0.5, fitScale(content, view), MIN_EXTENT / Math.max(1, content.width));
+  return Math.min(0.5, wholeScale(content, view));
+}
+
+/** The whole, as long as it is more than a line. */
+function wholeScale(content: Size, view: Size): number {
+  const across = (view.width - 2 * MARGIN) / Math.max(1, content.width);
+  return Math.max(fitScale(content, view), Math.min(across, MIN_EXTENT / Math.max(1, content.width)));
 }
 
 function fitScale(content: Size, view: Size): number {
@@ -27,11 +33,12 @@ function fitScale(content: Size, view: Size): number {
 }
 
 export function fitCamera(content: Size, view: Size): Camera {
-  const scale = fitScale(content, view);
+  const scale = wholeScale(content, view);
+  const isWhole = content.height * scale <= view.height;
   return {
     scale,
     x: content.width / 2 - view.width / 2 / scale,
-    y: content.height / 2 - view.height / 2 / scale,
+    y: isWhole ? content.height / 2 - view.height / 2 / scale : -MARGIN / scale,
   };
 }
 

@@ -21,7 +21,8 @@ const LEVEL = {
   chips: 0.5,
   lines: 0.38,
   titles: 0.2,
-  curves: 0.12,
+  curves: 0.2,
+  edges: 0.03,
   borders: 0.08,
   labels: 0.55,
   arrows: 0.35,
@@ -107,13 +108,18 @@ function tracePiece(context: CanvasRenderingContext2D, pieces: Float32Array, pie
   }
 }
 
+const MIN_EDGE_PIXELS = 6;
+
 function drawEdges(context: CanvasRenderingContext2D, scene: Scene, rect: Rect, scale: number, { ink }: Look): void {
   const { pieces } = scene.layout;
   const curved = scale >= LEVEL.curves;
   const arrows = scale >= LEVEL.arrows;
   const ends: number[] = [];
+  // From very far only long edges are more than dots.
+  const least = scale < LEVEL.edges ? MIN_EDGE_PIXELS / scale : 0;
   context.beginPath();
   scene.index.eachPiece(rect, (piece) => {
+    if (least > 0 && pieces[4 * piece + 3]! - pieces[4 * piece + 1]! < least) return;
     tracePiece(context, pieces, piece, curved);
     if (arrows && scene.isEnd[piece] === 1) ends.push(piece);
   });
@@ -183,7 +189,14 @@ function drawFarBoxes(
 ): void {
   const { x, y, width, height } = scene.layout;
   const byFill = new Map<string, number[]>();
+  const taken = new Set<number>();
   for (const box of boxes) {
+    if (scale < LEVEL.edges) {
+      // What falls onto the same half pixel as another box cannot be seen.
+      const spot = Math.floor(2 * y[box]! * scale) * 8192 + Math.floor(2 * x[box]! * scale);
+      if (taken.has(spot) && box !== look.selected && !look.found.has(box)) continue;
+      taken.add(spot);
+    }
     const paint = look.paints[box];
     const isMarked = box === look.selected || look.found.has(box);
     const fill = isMarked

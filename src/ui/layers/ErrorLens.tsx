@@ -11,6 +11,7 @@ import { Button } from '../components/Button.tsx';
 import { ErrorNote, Note } from '../components/Note.tsx';
 import { type Column, SortableTable } from '../components/SortableTable.tsx';
 import { formatCompact, plural } from '../format.ts';
+import { LayerLink } from './LayerLink.tsx';
 import { LensChart } from './LensChart.tsx';
 import styles from './layers.module.css';
 import { formatDb, lensCsv, lensSummary } from './lens-data.ts';
@@ -83,7 +84,7 @@ function LensFigures({ result, stale }: { readonly result: LensResult; readonly 
         </p>
       )}
       <SortableTable
-        caption="Error by layer. “By itself” gives the layer the original’s inputs; “with all before” runs the whole variant."
+        caption="Error by layer. “By itself” gives the layer the original’s inputs; “with all before” runs the whole variant. A name leads to the layer on the graph."
         columns={COLUMNS}
         rows={rows}
         rowKey={({ name, order }) => `${order} ${name}`}
@@ -102,7 +103,7 @@ function selectedKey({ layers }: LensResult, selected: string | null): string | 
 const figure = (value: number) => (value === 0 ? '0' : value.toPrecision(3));
 
 const COLUMNS: readonly Column<LensLayer>[] = [
-  { key: 'name', title: 'Layer', value: ({ name }) => name, draw: ({ name }) => <span title={name}>{name}</span> },
+  { key: 'name', title: 'Layer', value: ({ name }) => name, draw: (layer) => <LayerLink {...layer} /> },
   { key: 'op', title: 'Operator', value: ({ opType }) => opType, draw: ({ opType }) => opType },
   {
     key: 'order',

@@ -15,6 +15,7 @@ import controls from '../components/controls.module.css';
 import { ErrorNote, Note } from '../components/Note.tsx';
 import { type Column, SortableTable } from '../components/SortableTable.tsx';
 import { formatCompact } from '../format.ts';
+import { LayerLink } from './LayerLink.tsx';
 import styles from './layers.module.css';
 import { formatDb } from './lens-data.ts';
 import { MixtureMaker } from './MixtureMaker.tsx';
@@ -147,7 +148,7 @@ function marksText(candidates: readonly CandidateId[]): string {
 
 function columnsFor(result: SensitivityResult, row: VariantRow): Column<SensitiveLayer>[] {
   return [
-    { key: 'name', title: 'Layer', value: ({ name }) => name, draw: ({ name }) => <span title={name}>{name}</span> },
+    { key: 'name', title: 'Layer', value: ({ name }) => name, draw: (layer) => <LayerLink {...layer} /> },
     {
       key: 'set',
       title: row.isBaseline ? 'Set' : `In ${row.letter}`,
