@@ -56,7 +56,7 @@ async function press(page: Page, ...keys: string[]): Promise<void> {
 async function find(page: Page, text: string): Promise<void> {
   const field = page.getByRole('combobox', { name: 'Find nodes, operators, tensors' });
   await field.fill(text);
-  await page.getByRole('option').first().waitFor();
+  await page.getByRole('listbox', { name: 'Matches' }).getByRole('option').first().waitFor();
   await field.press('Enter');
   await field.press('Escape');
 }
@@ -126,7 +126,7 @@ describe('a transformer', () => {
       await expect.poll(() => field.evaluate((element) => element === document.activeElement)).toBe(true);
       await field.fill('softmax');
       await page.getByText('8 found').waitFor();
-      expect(await page.getByRole('option').count()).toBe(8);
+      expect(await page.getByRole('listbox', { name: 'Matches' }).getByRole('option').count()).toBe(8);
       expect(await listCount(page)).toContain('8 of 126 nodes');
       await press(page, 'Enter', 'Enter');
       await page.getByText('2 of 8').waitFor();
@@ -256,10 +256,11 @@ describe('large graphs', () => {
   test('10,000 nodes side by side are arranged in seconds and panned without jerks', async () => {
     await onGraph(await modelToBytes(transformer({ layers: 667, named: true })), {}, async ({ page, canvas }) => {
       expect(await listCount(page)).toContain('all 10,011 nodes');
-      const before = await inkShare(page);
       const started = performance.now();
       await page.getByRole('button', { name: 'Open all groups' }).click();
-      await expect.poll(() => inkShare(page), { timeout: 20_000 }).not.toBe(before);
+      await page.waitForFunction(
+        () => Number(document.querySelector<HTMLElement>('[role=application]')!.dataset.boxes) > 10_000,
+      );
       const arrangedMs = performance.now() - started;
       const figures: Record<string, { median: number; p95: number }> = {};
       for (const scale of ['as it opens', 'six steps out']) {
@@ -317,13 +318,13 @@ test('a sample: another variant’s graph shows what its steps made, and keeps w
     // What the sample runs by itself is not waited for here.
     await press(page, 'Escape', 'g');
     await page.getByRole('application', { name: /^Graph of Original/ }).waitFor();
-    await find(page, 'blocks.1/mlp/fc1/MatMul');
-    const node = panel(page, 'Node /blocks/blocks.1/mlp/fc1/MatMul');
+    await find(page, 'blocks.1/fc1/MatMul');
+    const node = panel(page, 'Node /blocks/blocks.1/fc1/MatMul');
     await node.waitFor();
-    expect(await node.textContent()).toContain('in blocks.0 to 5 / blocks.1 / mlp');
+    expect(await node.textContent()).toContain('in blocks.0 to 5 / blocks.1');
     await page.getByLabel('Graph of', { exact: true }).selectOption({ label: 'C INT4 RTN' });
     await page.getByRole('application', { name: /^Graph of INT4 RTN/ }).waitFor({ timeout: 60_000 });
-    const changed = page.getByRole('complementary', { name: /^Node .*blocks\.1\/mlp\/fc1/ });
+    const changed = page.getByRole('complementary', { name: /^Node .*blocks\.1\/fc1/ });
     await expect.poll(() => changed.locator('h3').textContent()).toContain('MatMulNBits');
     await expect.poll(() => changed.textContent()).toMatch(/bits4.*Made by.*blocks/);
     await page.getByLabel('Colour by').selectOption({ label: 'Storage of weights' });

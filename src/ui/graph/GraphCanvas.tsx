@@ -171,6 +171,7 @@ export function GraphCanvas(props: GraphCanvasProps) {
       aria-label={label}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: an application takes the keyboard
       tabIndex={0}
+      data-boxes={scene.graph.boxes.length}
       data-hovered={hovered >= 0 || undefined}
       onKeyDown={onKeyDown}
     >
@@ -195,7 +196,8 @@ function useSceneChange(
     last.current = scene;
     const from = before ? (anchorOf?.(before) ?? -1) : -1;
     const to = anchorOf?.(scene) ?? -1;
-    if (!before || from < 0 || to < 0) camera.current = firstCamera(content, size);
+    if (!before || from < 0 || to < 0)
+      camera.current = firstCamera(content, size, middleOf(scene, Math.max(0, walk(scene, -1, 'down'))));
     else {
       const { x, y, scale } = camera.current;
       const dx = middleOf(scene, to) - middleOf(before, from);
@@ -206,7 +208,7 @@ function useSceneChange(
   });
 }
 
-const middleOf = ({ layout }: Scene, box: number): number => layout.x[box]! + layout.width[box]! / 2;
+const middleOf = ({ layout }: Scene, box: number): number => (layout.x[box] ?? 0) + (layout.width[box] ?? 0) / 2;
 
 function useElementSize(element: { current: HTMLElement | null }): Size {
   const [size, setSize] = useState<Size>({ width: 0, height: 0 });

@@ -14,6 +14,7 @@ import { GroupPanel } from './GroupPanel.tsx';
 import styles from './graph.module.css';
 import { useInk } from './ink.ts';
 import { Legend } from './Legend.tsx';
+import { counterparts } from './made-by.ts';
 import { NodePanel } from './NodePanel.tsx';
 import { NodeTable, tableCaption } from './NodeTable.tsx';
 import { draftScene, type Scene } from './scene.ts';
@@ -53,13 +54,11 @@ function change(looked: Looked, action: ViewAction | { readonly type: 'graph'; r
   if (action.type !== 'graph') return { graph, state: changeView(graph.document, state, action) };
   if (action.graph === graph) return looked;
   const before = remembered.get(action.graph);
-  const { selectedNode } = studio.getState();
-  return {
-    graph: action.graph,
-    state: before
-      ? { ...before, reveal: state.reveal + 1 }
-      : carriedOver(graph.document, state, action.graph.document, selectedNode),
-  };
+  const { selection, scope, reveal } = state;
+  const node = selection?.kind === 'node' ? graph.document.scopes[scope]!.nodes[selection.index] : undefined;
+  const names = node ? counterparts(graph.ledger, action.graph.ledger, node) : [];
+  const start: ViewState = before ? { ...before, reveal } : state;
+  return { graph: action.graph, state: carriedOver(start, action.graph.document, names) };
 }
 
 function begin(graph: VariantGraph): Looked {

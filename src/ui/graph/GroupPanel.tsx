@@ -42,7 +42,7 @@ export function GroupPanel({ scope, group: index, isOpen, modes, onToggle, onClo
     <aside className={styles.panel} aria-label={`Group ${group.title}`}>
       <header className={styles.panelHead}>
         <h3>{group.title}</h3>
-        <Button icon look="quiet" aria-label="Close the group’s panel" onClick={onClose}>
+        <Button icon look="quiet" aria-label="Close this panel" onClick={onClose}>
           <X size={15} />
         </Button>
       </header>

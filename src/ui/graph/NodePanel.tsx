@@ -36,7 +36,7 @@ export function NodePanel({ graph, scopeIndex, node: index, modes, onGo, onEnter
     <aside className={styles.panel} aria-label={`Node ${node.name}`}>
       <header className={styles.panelHead}>
         <h3>{node.op}</h3>
-        <Button icon look="quiet" aria-label="Close the node’s panel" onClick={onClose}>
+        <Button icon look="quiet" aria-label="Close this panel" onClick={onClose}>
           <X size={15} />
         </Button>
       </header>

@@ -45,13 +45,14 @@ export function fitCamera(content: Size, view: Size): Camera {
 /** Texts are readable at this scale. */
 const READABLE = 0.5;
 
-/** The whole where it is readable, else its beginning. */
-export function firstCamera(content: Size, view: Size): Camera {
+/** The whole where it is readable, else its beginning. @param x where it begins */
+export function firstCamera(content: Size, view: Size, x: number): Camera {
   const fit = fitCamera(content, view);
   if (fit.scale >= READABLE) return fit;
   const across = (view.width - 2 * MARGIN) / Math.max(1, content.width);
   const scale = Math.max(READABLE, Math.min(0.9, across));
-  return { scale, x: content.width / 2 - view.width / 2 / scale, y: -MARGIN / scale };
+  const centre = content.width * scale <= view.width ? content.width / 2 : x;
+  return { scale, x: centre - view.width / 2 / scale, y: -MARGIN / scale };
 }
 
 /** Zooms about a point of the screen, which stays where it is. */

@@ -1,32 +1,10 @@
 /** Draws a scene: only what is in sight, and the less of it the farther away. */
 import type { Camera, Size } from './camera.ts';
+import { drawEdges, drawHighlight, drawLabels } from './draw-edges.ts';
 import type { Ink } from './ink.ts';
+import { LEVEL, type Look, lineWidth } from './look.ts';
 import { type BoxPaint, type BoxText, type Scene, shortName, text } from './scene.ts';
 import type { Rect } from './spatial-index.ts';
-
-export interface Look {
-  readonly ink: Ink;
-  /** By box. */
-  readonly paints: readonly (BoxPaint | undefined)[];
-  /** Selected box, or -1. */
-  readonly selected: number;
-  /** Under the pointer, or -1. */
-  readonly hovered: number;
-  /** Boxes that a search found. */
-  readonly found: ReadonlySet<number>;
-}
-
-/** Below these scales details are left out. */
-const LEVEL = {
-  chips: 0.5,
-  lines: 0.38,
-  titles: 0.2,
-  curves: 0.2,
-  edges: 0.03,
-  borders: 0.08,
-  labels: 0.55,
-  arrows: 0.35,
-} as const;
 
 export function drawScene(
   context: CanvasRenderingContext2D,
@@ -56,11 +34,6 @@ export function drawScene(
   else for (const box of boxes) drawBox(context, scene, box, scale, look);
   if (scale >= LEVEL.labels) drawLabels(context, scene, rect, look);
 }
-
-const HAIRLINE = 0.8;
-
-/** Lines stay visible when one looks from far away. */
-const lineWidth = (scale: number, width: number): number => Math.max(width, HAIRLINE / scale);
 
 function drawContainer(context: CanvasRenderingContext2D, scene: Scene, box: number, scale: number, look: Look): void {
   const { x, y, width, height } = scene.layout;
@@ -94,90 +67,6 @@ function depthOf({ graph }: Scene, box: number): number {
   for (let at = graph.boxes[box]!.parent; at >= 0; at = graph.boxes[at]!.parent) depth += 1;
   return depth;
 }
-
-function tracePiece(context: CanvasRenderingContext2D, pieces: Float32Array, piece: number, curved: boolean): void {
-  const x1 = pieces[4 * piece]!;
-  const y1 = pieces[4 * piece + 1]!;
-  const x2 = pieces[4 * piece + 2]!;
-  const y2 = pieces[4 * piece + 3]!;
-  context.moveTo(x1, y1);
-  if (!curved || Math.abs(x1 - x2) < 0.5) context.lineTo(x2, y2);
-  else {
-    const bend = (y2 - y1) / 2;
-    context.bezierCurveTo(x1, y1 + bend, x2, y2 - bend, x2, y2);
-  }
-}
-
-const MIN_EDGE_PIXELS = 6;
-
-function drawEdges(context: CanvasRenderingContext2D, scene: Scene, rect: Rect, scale: number, { ink }: Look): void {
-  const { pieces } = scene.layout;
-  const curved = scale >= LEVEL.curves;
-  const arrows = scale >= LEVEL.arrows;
-  const ends: number[] = [];
-  // From very far only long edges are more than dots.
-  const least = scale < LEVEL.edges ? MIN_EDGE_PIXELS / scale : 0;
-  context.beginPath();
-  scene.index.eachPiece(rect, (piece) => {
-    if (least > 0 && pieces[4 * piece + 3]! - pieces[4 * piece + 1]! < least) return;
-    tracePiece(context, pieces, piece, curved);
-    if (arrows && scene.isEnd[piece] === 1) ends.push(piece);
-  });
-  context.strokeStyle = ink.edge;
-  context.lineWidth = lineWidth(scale, 1.1);
-  context.stroke();
-  context.fillStyle = ink.edge;
-  context.beginPath();
-  for (const piece of ends) traceArrow(context, pieces[4 * piece + 2]!, pieces[4 * piece + 3]!, 4);
-  context.fill();
-}
-
-function traceArrow(context: CanvasRenderingContext2D, x: number, y: number, size: number): void {
-  context.moveTo(x, y);
-  context.lineTo(x - size, y - 1.7 * size);
-  context.lineTo(x + size, y - 1.7 * size);
-  context.closePath();
-}
-
-/** The edges of the selected box; those that are not drawn otherwise are dashed lines. */
-function drawHighlight(context: CanvasRenderingContext2D, scene: Scene, scale: number, { ink, selected }: Look): void {
-  const { layout, edgesInto, edgesOutOf, graph } = scene;
-  const edges = [...edgesInto[selected]!, ...edgesOutOf[selected]!];
-  if (edges.length > MAX_HIGHLIGHTED) edges.length = MAX_HIGHLIGHTED;
-  const traced = new Set<number>();
-  const hidden: number[] = [];
-  context.strokeStyle = ink.accent;
-  context.fillStyle = ink.accent;
-  context.lineWidth = lineWidth(scale, 2.4);
-  context.beginPath();
-  for (const edge of edges) {
-    const last = layout.lastPiece[edge]!;
-    if (last < 0) hidden.push(edge);
-    for (let piece = last; piece >= 0 && !traced.has(piece); piece = layout.pieceParent[piece]!) {
-      traced.add(piece);
-      tracePiece(context, layout.pieces, piece, true);
-    }
-  }
-  context.stroke();
-  context.beginPath();
-  for (const edge of edges) {
-    const last = layout.lastPiece[edge]!;
-    if (last >= 0) traceArrow(context, layout.pieces[4 * last + 2]!, layout.pieces[4 * last + 3]!, 5);
-  }
-  context.fill();
-  context.setLineDash([6, 5]);
-  context.beginPath();
-  const { x, y, width, height } = layout;
-  for (const edge of hidden) {
-    const { from, to } = graph.edges[edge]!;
-    context.moveTo(x[from]! + width[from]! / 2, y[from]! + height[from]!);
-    context.lineTo(x[to]! + width[to]! / 2, y[to]!);
-  }
-  context.stroke();
-  context.setLineDash([]);
-}
-
-const MAX_HIGHLIGHTED = 2000;
 
 /** Thousands of small rectangles: one path for each colour. */
 function drawFarBoxes(
@@ -318,22 +207,4 @@ function drawChips(
     context.fillText(chip, x + 4, top + 11, width - 8);
     x += width + 5;
   }
-}
-
-/** Shapes where a value leaves its node. */
-function drawLabels(context: CanvasRenderingContext2D, scene: Scene, rect: Rect, { ink }: Look): void {
-  const { pieces } = scene.layout;
-  context.font = `10.5px ${ink.mono}`;
-  context.lineWidth = 3;
-  context.strokeStyle = ink.surface;
-  context.fillStyle = ink.muted;
-  scene.index.eachPiece(rect, (piece) => {
-    const label = scene.pieceLabel.get(piece);
-    if (!label) return;
-    const x = pieces[4 * piece]! + 5;
-    const y = pieces[4 * piece + 1]! + 13;
-    // A rim in the background's colour keeps it legible over lines.
-    context.strokeText(label, x, y);
-    context.fillText(label, x, y);
-  });
 }

@@ -48,8 +48,8 @@ export interface Scene extends SceneDraft {
   readonly edgesOutOf: readonly (readonly number[])[];
   /** By piece: 1 where an edge ends. */
   readonly isEnd: Uint8Array;
-  /** By piece: what is written where a trunk begins, once. */
-  readonly pieceLabel: ReadonlyMap<number, string>;
+  /** By piece: what is written beside it, once a trunk; where several begin at one box, at its end instead. */
+  readonly pieceLabel: ReadonlyMap<number, { readonly text: string; readonly atEnd: boolean }>;
 }
 
 /**
@@ -84,7 +84,9 @@ export function finishScene(draft: SceneDraft, layout: LayoutResult): Scene {
   const edgesInto: number[][] = boxes.map(() => []);
   const edgesOutOf: number[][] = boxes.map(() => []);
   const isEnd = new Uint8Array(layout.pieceParent.length);
-  const pieceLabel = new Map<number, string>();
+  const pieceLabel = new Map<number, { text: string; atEnd: boolean }>();
+  const trunksOf = boxes.map(() => new Set<number>());
+  for (const { from, trunk } of edges) trunksOf[from]!.add(trunk);
   const labelled = new Set<number>();
   for (const [at, { from, to, trunk }] of edges.entries()) {
     edgesInto[to]!.push(at);
@@ -97,7 +99,7 @@ export function finishScene(draft: SceneDraft, layout: LayoutResult): Scene {
     labelled.add(trunk);
     let first = last;
     while (layout.pieceParent[first]! >= 0) first = layout.pieceParent[first]!;
-    pieceLabel.set(first, label);
+    pieceLabel.set(first, { text: label, atEnd: trunksOf[from]!.size > 1 });
   }
   const index = new SpatialIndex(layout, draft.request.isContainer);
   return { ...draft, layout, index, edgesInto, edgesOutOf, isEnd, pieceLabel };
@@ -163,6 +165,7 @@ function sizeOf({ kind, title, name, detail, chips, mark }: BoxText): { width: n
 }
 
 const NAME_LENGTH = 30;
+const MAX_LABEL = 26;
 
 /** The end of a name tells more than its beginning. */
 export function shortName(name: string): string {
@@ -180,6 +183,6 @@ function edgeLabels({ nodes }: GraphScope, edges: readonly VisibleEdge[]): strin
     const shape = /\[(.*)\]$/.exec(type);
     if (!shape) return type;
     const label = shape[1] === '' ? 'scalar' : shape[1]!.replaceAll(', ', '×');
-    return label.length > 34 ? `${label.slice(0, 33)}…` : label;
+    return label.length > MAX_LABEL ? `${label.slice(0, MAX_LABEL - 1)}…` : label;
   });
 }

@@ -75,16 +75,16 @@ export function changeView(document: GraphDocument, state: ViewState, action: Vi
   }
 }
 
-/** The same place in another variant's graph, as far as it is there: what is open goes by name. */
-export function carriedOver(
-  from: GraphDocument,
-  state: ViewState,
-  to: GraphDocument,
-  selected: string | null,
-): ViewState {
+/**
+ * The same place in another variant's graph, as far as it is there: what is open goes by name.
+ * @param names what the selected node may be called there, likeliest first
+ */
+export function carriedOver(state: ViewState, to: GraphDocument, names: readonly string[]): ViewState {
   const open = new Map([[0, state.open.get(0) ?? openAtFirst(to.scopes[0]!)]]);
   const next: ViewState = { ...firstState(to), open, reveal: state.reveal };
-  const node = state.selection?.kind === 'node' ? from.scopes[state.scope]!.nodes[state.selection.index] : undefined;
-  const place = findNode(to, selected ?? node?.name ?? '');
-  return place ? changeView(to, next, { type: 'go', ...place }) : next;
+  for (const name of names) {
+    const place = findNode(to, name);
+    if (place) return changeView(to, next, { type: 'go', ...place });
+  }
+  return next;
 }

@@ -152,12 +152,13 @@ describe('hostile graphs', () => {
   });
 
   test('100,000 nodes are folded into few boxes in seconds', () => {
-    const started = performance.now();
+    // Of this process alone: the machine may be busy with other things.
+    const before = process.cpuUsage();
     const scope = main(chain(100_000, 997));
     const { boxes } = visibleGraph(scope, openAtFirst(scope));
     expect(boxes.length).toBeLessThan(1500);
     expect(boxes.length).toBeGreaterThan(1);
-    expect(performance.now() - started).toBeLessThan(20_000);
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(25);
   });
 });
 

