@@ -35,10 +35,12 @@ export function SearchBox({ document: graph, query, onQuery, onGo }: SearchBoxPr
     return () => removeEventListener('keydown', onKey);
   }, []);
   const go = (next: number) => {
-    if (hits.length === 0) return;
-    const wrapped = (next + hits.length) % hits.length;
+    // Who presses Enter right behind the last letter means what stands there, not what the list shows yet.
+    const current = deferred === query ? hits : searchGraph(graph, query).hits;
+    if (current.length === 0) return;
+    const wrapped = (next + current.length) % current.length;
     setAt(wrapped);
-    onGo(hits[wrapped]!);
+    onGo(current[wrapped]!);
   };
   const change = (next: string) => {
     onQuery(next);
