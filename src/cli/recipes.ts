@@ -1,6 +1,7 @@
 /** Recipes as the command line names them: files, presets, links. */
 import { readFile } from 'node:fs/promises';
 import { StudioError } from '../core/base/errors/index.ts';
+import { forProvider, operatorProfiles, withOperatorProfile } from '../core/recipe/operator-profile.ts';
 import { canonicalRecipe, parseRecipe } from '../core/recipe/parse.ts';
 import { findPreset, presets } from '../core/recipe/presets.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
@@ -58,6 +59,25 @@ export async function chosenRecipe(file?: string, preset?: string, link?: string
     );
   return found;
 }
+
+/**
+ * What `--profile` and `--for` make of a recipe; see recipe/operator-profile.ts.
+ * @returns the recipe in canonical form, and a sentence for each step that a provider changed
+ * @throws UsageError for a name that is none
+ */
+export function withOperatorChoices(recipe: Recipe, profile?: string, provider?: string) {
+  const known = operatorProfiles.find((name) => name === profile);
+  if (profile !== undefined && !known)
+    throw new UsageError(`there is no profile "${profile}"; there are: ${operatorProfiles.join(', ')}.`);
+  const target = executionProviders.find((name) => name === provider);
+  if (provider !== undefined && !target)
+    throw new UsageError(`there is no provider "${provider}"; there are: ${executionProviders.join(', ')}.`);
+  const profiled = known ? withOperatorProfile(recipe, known) : recipe;
+  const chosen = target ? forProvider(profiled, target) : { recipe: profiled, notes: [] };
+  return { ...chosen, recipe: unwrap(canonicalRecipe(chosen.recipe)) };
+}
+
+const executionProviders = ['wasm', 'webgpu', 'webnn', 'cpu'] as const;
 
 function unwrap<T>(result: { ok: true; value: T } | { ok: false; error: StudioError }): T {
   if (!result.ok) throw result.error;

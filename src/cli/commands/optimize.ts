@@ -1,6 +1,7 @@
 import { basename, dirname, extname, join } from 'node:path';
 import type { Model } from '../../core/ir/types.ts';
 import { needsCalibration } from '../../core/recipe/needs.ts';
+import { operatorProfiles } from '../../core/recipe/operator-profile.ts';
 import { presets } from '../../core/recipe/presets.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import { fileSuffix } from '../../core/recipe/suffix.ts';
@@ -12,7 +13,7 @@ import { ledgerTable, proofText } from '../ledger-table.ts';
 import { nodeExecutor, taskCalibration } from '../node-host.ts';
 import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
-import { chosenRecipe, studyFromLink } from '../recipes.ts';
+import { chosenRecipe, studyFromLink, withOperatorChoices } from '../recipes.ts';
 import { temporaryStore } from '../store.ts';
 import { chooseTask } from '../tasks.ts';
 import { writeModelFiles, writeTextFile } from '../write-model.ts';
@@ -27,6 +28,16 @@ const options = {
     value: 'NAME',
     help: 'which variant of the link (default: the first that is not the original)',
   },
+  profile: {
+    type: 'string',
+    value: 'NAME',
+    help: `which operators fusions may make: ${operatorProfiles.join(', ')} (default: as the recipe says)`,
+  },
+  for: {
+    type: 'string',
+    value: 'PROVIDER',
+    help: 'execution provider whose kernels fusions must have: wasm, webgpu, webnn, cpu (default: any)',
+  },
   task: {
     type: 'string',
     value: 'NAME',
@@ -39,19 +50,21 @@ const options = {
 
 export const optimize: Command = {
   name: 'optimize',
-  usage: 'whittle optimize MODEL (--recipe FILE | --preset NAME | --link URL) [--task NAME] [-o OUT] [--json REPORT]',
+  usage:
+    'whittle optimize MODEL (--recipe FILE | --preset NAME | --link URL) [--profile NAME] [--for PROVIDER] [--task NAME] [-o OUT] [--json REPORT]',
   summary: 'Applies a recipe and writes the variant.',
   options,
   run: async (args) => {
     const parsed = parseCommandLine(args, options);
     const [path, ...rest] = parsed.positionals;
     if (!path || rest.length > 0) throw new UsageError('optimize takes one model.');
-    const recipe = await chosenRecipe(
+    const given = await chosenRecipe(
       parsed.string('recipe'),
       parsed.string('preset'),
       parsed.string('link'),
       parsed.string('variant'),
     );
+    const { recipe, notes } = withOperatorChoices(given, parsed.string('profile'), parsed.string('for'));
     const out = parsed.string('out') ?? defaultOutput(path, recipe);
 
     const job = terminalJob();
@@ -81,7 +94,7 @@ export const optimize: Command = {
     if (report === '-') process.stdout.write(`${JSON.stringify(record, null, 2)}\n`);
     else {
       if (report) await writeTextFile(report, `${JSON.stringify(record, null, 2)}\n`);
-      process.stdout.write(`${summary(facts, file.fileBytes, written)}\n`);
+      process.stdout.write(`${[...notes, summary(facts, file.fileBytes, written)].join('\n')}\n`);
     }
     return 0;
   },

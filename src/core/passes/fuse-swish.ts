@@ -4,7 +4,7 @@ import { makeNode } from '../ir/build.ts';
 import type { GraphEditor } from '../ir/editor.ts';
 import type { Node } from '../ir/types.ts';
 import { defineStep, runsEverywhere } from '../step/define.ts';
-import { contribSupport, importContrib } from './support/contrib.ts';
+import { contribSupport, importContrib, operatorsParam } from './support/contrib.ts';
 import { madeBy, otherOperand, readOnlyBy, withScalar } from './support/pattern.ts';
 import { editEveryGraph, isOp, labelOf } from './support/scopes.ts';
 
@@ -36,6 +36,12 @@ function match(editor: GraphEditor, node: Node): Match | undefined {
 
 const ops = ['Sigmoid'];
 
+const params = z.object({
+  operators: operatorsParam(
+    'any: QuickGelu of onnxruntime. standard: there is no such operator with a kernel, so nothing is fused.',
+  ),
+});
+
 /**
  * There is no standard operator before opset 24, and onnxruntime has no kernel for that one: QuickGelu of com.microsoft
  * is the same function and has kernels for WASM, WebGPU and the CPU.
@@ -46,13 +52,15 @@ export const step = defineStep({
   summary: 'Replaces x * Sigmoid(alpha * x) by QuickGelu, an operator of onnxruntime.',
   section: 'fusion',
   order: 230,
-  params: z.object({}),
+  params,
   precision: 'exact-within-fp',
   needs: {},
   source: 'Ramachandran, Zoph and Le 2017 (arXiv 1710.05941); com.microsoft.QuickGelu-1 of onnxruntime 1.30',
-  runsOn: () => ({ ...runsEverywhere, ...contribSupport('QuickGelu') }),
-  run: (ctx) =>
-    editEveryGraph(
+  runsOn: ({ operators }) =>
+    operators === 'any' ? { ...runsEverywhere, ...contribSupport('QuickGelu') } : runsEverywhere,
+  run: async (ctx, { operators }) => {
+    if (operators === 'standard') return;
+    await editEveryGraph(
       ctx,
       ({ editor, nodes }) => {
         for (const node of nodes) {
@@ -73,5 +81,6 @@ export const step = defineStep({
         }
       },
       { ops },
-    ),
+    );
+  },
 });

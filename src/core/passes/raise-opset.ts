@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { defineStep, runsEverywhere } from '../step/define.ts';
+import { webgpuLastOpset } from '../analysis/kernel-support.ts';
+import { defineStep, type ExecutionProvider, type ProviderSupport, runsEverywhere } from '../step/define.ts';
 import { NEWEST_TARGET, raiseOpset } from './support/raise-opset.ts';
 import { opsetOf } from './support/scopes.ts';
 
@@ -13,6 +14,15 @@ const params = z.object({
   }),
 });
 
+/** onnxruntime's WebGPU kernels of some twenty operators end here (analysis/kernel-support.ts, `webgpuLastOpset`). */
+const LAST_ON_WEBGPU = 21;
+const lateOnWebGpu: Partial<Record<ExecutionProvider, ProviderSupport>> = {
+  webgpu: {
+    level: 'partial',
+    reason: `above opset ${LAST_ON_WEBGPU} some operators have no WebGPU kernel (${[...webgpuLastOpset.keys()].slice(0, 4).join(', ')} and more) and run on the CPU`,
+  },
+};
+
 /** All or nothing: where one operator would change its meaning, the model stays at its opset and the reason is noted. */
 export const step = defineStep({
   id: 'raise-opset',
@@ -24,8 +34,8 @@ export const step = defineStep({
   precision: 'exact',
   optIn: true,
   needs: {},
-  source: 'ONNX operator changelog, versions 1 to 21 (ONNX 1.16)',
-  runsOn: () => runsEverywhere,
+  source: 'ONNX operator changelog, versions 1 to 23 (ONNX 1.18)',
+  runsOn: ({ target }) => (target > LAST_ON_WEBGPU ? { ...runsEverywhere, ...lateOnWebGpu } : runsEverywhere),
   run: async (ctx, { target }) => {
     const refusal = await raiseOpset(ctx, target);
     if (refusal === undefined) return;

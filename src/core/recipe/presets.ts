@@ -1,4 +1,5 @@
 /** Ready recipes: the toggles most people want, by the names the field uses. */
+import { withOperatorProfile } from './operator-profile.ts';
 import { stepRegistry } from './registry.ts';
 import { type Recipe, type RecipeStep, type RuntimeSettings, recipeSchema } from './schema.ts';
 
@@ -40,6 +41,12 @@ export const presets: readonly Preset[] = [
     'Simplify only',
     'Clean-up and fusion without loss: the same numbers from fewer nodes.',
     simplifySteps,
+  ),
+  preset(
+    'simplify-portable',
+    'Simplify, standard operators only',
+    'As Simplify only, without operators that only ONNX Runtime knows: for files that other runtimes and compilers read too.',
+    withOperatorProfile(recipeSchema.parse({ steps: simplifySteps }), 'portable').steps,
   ),
   preset(
     'fp16',

@@ -10,6 +10,7 @@ import { useStudio } from '../../state/use-studio.ts';
 import { Button } from '../components/Button.tsx';
 import { Note } from '../components/Note.tsx';
 import { GroupRow } from './GroupRow.tsx';
+import { OperatorProfileField } from './OperatorProfileField.tsx';
 import { RuntimeSection } from './RuntimeSection.tsx';
 import styles from './recipe.module.css';
 import { StepRow } from './StepRow.tsx';
@@ -51,6 +52,7 @@ export function RecipePanel() {
         const on = steps.filter((step) => hasStep(row.recipe, step.id)).length;
         return (
           <Section key={id} title={title} count={sectionCount(id, on, steps.length)} open={id === 'quantization'}>
+            {id === 'fusion' && <OperatorProfileField recipe={row.recipe} edit={edit} />}
             <div className={styles.steps}>
               {stepChoices(id).map((choice) =>
                 choice.kind === 'one-of' ? (

@@ -1,6 +1,7 @@
 /**
- * What changed in ai.onnx up to opset 21, operator by operator (onnx/docs/Changelog.md, ONNX 1.16). An operator is in
- * `unchangedSince` with the first version from which on every later definition, up to 21, gives the same results for the
+ * What changed in ai.onnx up to opset 23, operator by operator (onnx/docs/Changelog.md, ONNX 1.18; versions 22 and 23 by
+ * comparing the schemas: all only added dtypes but for the pools, see `pool`). An operator is in
+ * `unchangedSince` with the first version from which on every later definition, up to 23, gives the same results for the
  * same attributes and inputs: later ones only added dtypes, negative axes or attributes whose default is the old way.
  */
 import { attrInt, attrString, floatAttr, floatsAttr, intAttr, intsAttr, stringAttr } from '../../ir/attributes.ts';
@@ -37,6 +38,8 @@ export const unchangedSince: ReadonlyMap<string, number> = new Map([
   ...since(12, 'Celu Einsum GatherND GreaterOrEqual LessOrEqual'),
   ...since(14, 'HardSwish Trilu'),
   ...since(15, 'Bernoulli CastLike Optional OptionalGetElement OptionalHasElement'),
+  // New then; later ones are not known.
+  ...since(23, 'Attention RMSNormalization RotaryEmbedding'),
   ...since(17, 'BlackmanWindow HammingWindow HannWindow LayerNormalization MelWeightMatrix STFT'),
   ...since(18, 'BitwiseAnd BitwiseNot BitwiseOr BitwiseXor CenterCropPad Col2Im Mish'),
   ...since(19, 'DeformConv'),
@@ -241,6 +244,10 @@ const dft: Adapter = ({ node, editor }) => ({
   },
 });
 
+/** From 22 on a window that would start in the padding at the end is left out, which only rounding up can bring about. */
+const pool: Adapter = ({ node }) =>
+  intAttr(node, 'ceil_mode', 0) === 0 ? asIs : refuse(`${node.opType} rounds its size up`);
+
 interface Change {
   /** The version that brought the change; the adapter is for models from before it. */
   readonly at: number;
@@ -281,6 +288,9 @@ const changes: ReadonlyMap<string, readonly Change[]> = new Map([
   ['Scatter', [{ at: 11, oldest: 9, adapter: scatter }]],
   ['ConvTranspose', [{ at: 11, oldest: 1, adapter: convTranspose }]],
   ['GridSample', [{ at: 20, oldest: 16, adapter: gridSample }]],
+  ['AveragePool', [{ at: 22, oldest: 7, adapter: pool }]],
+  ['MaxPool', [{ at: 22, oldest: 1, adapter: pool }]],
+  ['LpPool', [{ at: 22, oldest: 2, adapter: pool }]],
   ['DFT', [{ at: 20, oldest: 17, adapter: dft }]],
 ]);
 
@@ -289,6 +299,8 @@ export function adapterFor(opType: string, from: number, target: number): Adapte
   const known = changes.get(opType);
   if (!known) return undefined;
   const passed = known.filter(({ at }) => from < at && target >= at);
+  // Nothing on the way: then the other table knows from when on the operator is what it is.
+  if (passed.length === 0 && unchangedSince.has(opType)) return undefined;
   const unknown = passed.find(({ oldest }) => from < oldest);
   if (unknown) return () => refuse(`${opType} before opset ${unknown.oldest} is not known`);
   return (question) => {

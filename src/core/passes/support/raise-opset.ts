@@ -4,6 +4,7 @@
  * attributes; otherwise nothing changes.
  */
 
+import { cpuMissing } from '../../analysis/kernel-support.ts';
 import type { Node } from '../../ir/types.ts';
 import { isDefaultDomain } from '../../ir/walk.ts';
 import { inferShapes } from '../../shape/infer.ts';
@@ -14,11 +15,11 @@ import { adapterFor, unchangedSince } from './opset-changes.ts';
 import { editEveryGraph, hasReferencedAttributes, opsetOf, type Scope } from './scopes.ts';
 
 /** The newest version that the tables know. */
-export const NEWEST_TARGET = 21;
+export const NEWEST_TARGET = 23;
 
-/** IR version that the first ONNX release with opset 13 to 21 wrote (onnx/docs/Versioning.md). */
+/** IR version that the first ONNX release with opset 13 to 23 wrote (onnx/docs/Versioning.md). */
 const irVersionOf = (opset: number): number =>
-  opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : opset >= 13 ? 7 : 6;
+  opset >= 23 ? 11 : opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : opset >= 13 ? 7 : 6;
 
 /**
  * Raises the model to `target` where that is safe.
@@ -65,6 +66,10 @@ async function refusalFor(
 function adapt(scope: Scope, node: Node, from: number, target: number, table: ShapeTable) {
   if (!isDefaultDomain(node.domain)) return undefined;
   if (hasReferencedAttributes(node)) return { refusal: `${node.opType} takes attributes from a caller` };
+  // Its meaning would stay, but no session could be made any more.
+  const missing = cpuMissing.get(node.opType)?.fromOpset;
+  if (missing !== undefined && from < missing && target >= missing)
+    return { refusal: `onnxruntime has no kernel for ${node.opType} of opset ${missing}` };
   const adapter = adapterFor(node.opType, from, target);
   if (adapter) {
     return adapter({ node, editor: scope.editor, from, target, facts: factsIn(table, scope.graph, scope.kind) });

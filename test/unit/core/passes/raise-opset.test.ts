@@ -113,6 +113,68 @@ describe('raise-opset', () => {
     expect(after.model.opsetImports.get('')).toBe(18);
   });
 
+  const image = { inputs: { x: [1, 3, 6, 6] } };
+  const to23: [string, number, Parts['nodes'], Partial<Parts>?][] = [
+    [
+      'pools, activations and a convolution',
+      17,
+      [
+        'c = Conv(x, w)',
+        node('p = AveragePool(c)', { kernel_shape: [2, 2], count_include_pad: 1, pads: [1, 1, 1, 1] }),
+        node('q = MaxPool(p)', { kernel_shape: [2, 2] }),
+        'h = Elu(q)',
+        'y = Softplus(h)',
+      ],
+      { ...image, weights: { w: noise('w', [2, 3, 3, 3]) } },
+    ],
+    [
+      'shapes, a cast and a quantization there and back',
+      13,
+      [
+        's = Shape(x)',
+        'r = Reshape(x, s)',
+        node('k = Cast(r)', { to: 11 }),
+        node('f = Cast(k)', { to: 1 }),
+        'q = QuantizeLinear(f, scale, zero)',
+        'd = DequantizeLinear(q, scale, zero)',
+        't = Transpose(d)',
+        'y = Identity(t)',
+      ],
+      { weights: { scale: tensor([], [0.05]), zero: tensor([], [3], 'uint8') } },
+    ],
+    ['LSTM', 14, ['y = LSTM(x, w, r)'], { weights: { w: noise('w', [1, 8, 4]), r: noise('r', [1, 8, 2]) } }],
+  ];
+  for (const [name, opset, nodes, parts] of to23)
+    it(`${name}, to 23`, () => {
+      const before = subject(opset, nodes, parts);
+      for (const lstm of before.graph.nodes)
+        if (lstm.opType === 'LSTM') lstm.attributes.set('hidden_size', { type: 'int', value: 2n });
+      return raises(before, 23);
+    });
+
+  const notTo23: [string, Parts['nodes'], RegExp, Partial<Parts>?][] = [
+    [
+      'a pool that rounds up, whose last window may count otherwise from 22 on',
+      [node('y = AveragePool(x)', { kernel_shape: [2, 2], strides: [3, 3], ceil_mode: 1 })],
+      /AveragePool rounds its size up/,
+      image,
+    ],
+    [
+      'an operator that loses its kernel',
+      [node('y = RoiAlign(x, r, i)', { output_height: 2, output_width: 2 })],
+      /no kernel for RoiAlign of opset 22/,
+      { ...image, weights: { r: tensor([1, 4], [0, 0, 3, 3]), i: tensor([1], [0], 'int64') } },
+    ],
+  ];
+  for (const [name, nodes, reason, parts] of notTo23)
+    it(`refuses ${name}`, async () => {
+      const after = await apply(subject(17, nodes, parts), [id], { params: { [id]: { target: 23 } } });
+      expect(after.advisories[0]!.message).toMatch(reason);
+      expect(after.model.opsetImports.get('')).toBe(17);
+      const lower = await apply(subject(17, nodes, parts), [id], { params: { [id]: { target: 21 } } });
+      expect(lower.model.opsetImports.get('')).toBe(21);
+    });
+
   const refused: [string, number, Parts['nodes'], Partial<Parts>?][] = [
     ['Softmax over several axes', 11, [node('y = Softmax(x)', { axis: 1 })]],
     ['an operator of unknown history', 11, ['y = acme(x)']],
