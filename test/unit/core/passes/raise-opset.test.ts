@@ -116,14 +116,14 @@ describe('raise-opset', () => {
   const image = { inputs: { x: [1, 3, 6, 6] } };
   const to23: [string, number, Parts['nodes'], Partial<Parts>?][] = [
     [
-      'pools, activations and a convolution',
+      'pools and a convolution',
       17,
       [
         'c = Conv(x, w)',
         node('p = AveragePool(c)', { kernel_shape: [2, 2], count_include_pad: 1, pads: [1, 1, 1, 1] }),
         node('q = MaxPool(p)', { kernel_shape: [2, 2] }),
-        'h = Elu(q)',
-        'y = Softplus(h)',
+        'h = Neg(q)',
+        'y = Relu(h)',
       ],
       { ...image, weights: { w: noise('w', [2, 3, 3, 3]) } },
     ],
