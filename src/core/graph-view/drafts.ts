@@ -83,7 +83,10 @@ export function draftsOf({ nodes, inputs, outputs, graph, constants }: GraphPart
     if (isFolded(node, outputNames)) continue;
     const read: string[] = [];
     const weights: WeightRef[] = [];
-    for (const [input, name] of [...node.inputs, ...implicitInputsOf(node)].entries()) {
+    const inside = node.attributes.size > 0 ? implicitInputsOf(node) : [];
+    const names = inside.length > 0 ? [...node.inputs, ...inside] : node.inputs;
+    for (let input = 0; input < names.length; input += 1) {
+      const name = names[input]!;
       if (name === '') continue;
       const tensor = constants.get(name);
       if (tensor) weights.push(weightRef(name, input, tensor));

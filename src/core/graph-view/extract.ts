@@ -1,7 +1,7 @@
 /** Model -> GraphDocument. */
 import { modelCost } from '../analysis/cost.ts';
 import { workOf } from '../analysis/macs.ts';
-import { type OpFamily, opFamily } from '../analysis/op-families.ts';
+import { opFamily } from '../analysis/op-families.ts';
 import { bytesOf } from '../analysis/value-size.ts';
 import type { Model, Node, Tensor } from '../ir/types.ts';
 import { isDefaultDomain, opName } from '../ir/walk.ts';
@@ -54,6 +54,9 @@ interface Pending extends GraphParts {
   readonly shapes: ShapeTable | undefined;
   readonly sized: ShapeTable | undefined;
 }
+
+const NONE: GraphNode['inner'] = [];
+const UNKNOWN = { macs: null, bytes: null } as const;
 
 class Extractor {
   readonly #model: Model;
@@ -122,12 +125,14 @@ class Extractor {
     const producerOf = new Map<string, number>();
     for (const [at, draft] of drafts.entries())
       for (const output of draft.outputs) if (output !== '') producerOf.set(output, at);
-    const producers = drafts.map((draft) =>
-      draft.inputs.flatMap((value) => {
+    const producers = drafts.map((draft) => {
+      const made: number[] = [];
+      for (const value of draft.inputs) {
         const producer = producerOf.get(value);
-        return producer === undefined || producer === draft.at ? [] : [producer];
-      }),
-    );
+        if (producer !== undefined && producer !== draft.at) made.push(producer);
+      }
+      return made;
+    });
     const roots = drafts.flatMap((draft) => (draft.kind === 'output' ? producers[draft.at]! : []));
     const flow = flowOrder(producers, roots);
     this.#backEdges += flow.backEdges;
@@ -154,37 +159,50 @@ class Extractor {
   }
 
   #node(draft: Draft, pending: Pending, scope: number, place: number): GraphNode {
-    const { node, kind } = draft;
-    const types = draft.outputs.map((output) => typeText(output === '' ? undefined : pending.shapes?.get(output)));
-    const base = { kind, index: draft.index, inputs: draft.inputs, outputs: draft.outputs, types };
-    if (!node)
+    const { node, kind, index, inputs, outputs, weights } = draft;
+    // An output shows the type of what it gives out.
+    const typed = kind === 'output' ? inputs : outputs;
+    const types = typed.map((value) => typeText(value === '' ? undefined : pending.shapes?.get(value)));
+    // No spreading: with a hundred thousand nodes it is what takes the time.
+    if (!node) {
+      const { name, op } = draft;
       return {
-        ...base,
-        name: draft.name,
-        op: draft.op,
-        family: 'other' as OpFamily,
-        types: kind === 'output' ? [typeText(pending.shapes?.get(draft.name))] : types,
+        kind,
+        name,
+        op,
+        family: 'other',
+        index,
         summary: '',
-        weights: [],
-        inner: [],
+        inputs,
+        outputs,
+        types,
+        weights,
+        inner: NONE,
         macs: 0,
         bytes: 0,
       };
+    }
+    const { macs, bytes } = this.#costOf(node, pending);
     return {
-      ...base,
-      name: nodeLabel(node),
-      op: opName(node),
+      kind,
+      name: draft.name,
+      op: draft.op,
       family: opFamily(node.opType),
+      index,
       summary: nodeSummary(node),
-      weights: draft.weights,
+      inputs,
+      outputs,
+      types,
+      weights,
       inner: this.#innerOf(node, pending, scope, place),
-      ...this.#costOf(node, pending),
+      macs,
+      bytes,
     };
   }
 
   #costOf(node: Node, { kind, sized }: Pending): { macs: number | null; bytes: number | null } {
-    if (kind === 'main') return this.#costs.get(node) ?? { macs: null, bytes: null };
-    if (!sized) return { macs: null, bytes: null };
+    if (kind === 'main') return this.#costs.get(node) ?? UNKNOWN;
+    if (!sized) return UNKNOWN;
     let bytes: number | null = 0;
     for (const value of new Set([...node.inputs, ...node.outputs])) {
       if (value === '') continue;
@@ -195,6 +213,7 @@ class Extractor {
   }
 
   #innerOf(node: Node, pending: Pending, scope: number, place: number): GraphNode['inner'] {
+    if (node.attributes.size === 0 && this.#functions.size === 0) return NONE;
     const owner = { scope, node: place };
     const inner: { label: string; scope: number }[] = [];
     for (const [name, attribute] of node.attributes) {
@@ -246,11 +265,11 @@ class Extractor {
   }
 
   #token({ kind, node, op, weights, inputs, outputs }: Draft): number {
-    const attributes = node
-      ? [...node.attributes].map(([name, value]) => `${name}=${attributeToken(value)}`).sort()
-      : [];
-    const sizes = weights.map(({ input, dtype, dims }) => `${input}:${dtype}[${dims}]`);
-    const text = [kind, op, inputs.length, outputs.length, ...sizes, ...attributes].join('|');
+    let text = `${kind}|${op}|${inputs.length}|${outputs.length}`;
+    for (const { input, dtype, dims } of weights) text += `|${input}:${dtype}[${dims}]`;
+    if (node && node.attributes.size > 0)
+      for (const name of [...node.attributes.keys()].sort())
+        text += `|${name}=${attributeToken(node.attributes.get(name)!)}`;
     const known = this.#tokens.get(text);
     if (known !== undefined) return known;
     this.#tokens.set(text, this.#tokens.size);

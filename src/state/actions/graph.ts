@@ -42,3 +42,12 @@ export async function graphOf(recipe: Recipe, job: JobContext): Promise<VariantG
   if (graphs.size > KEPT) graphs.delete([...graphs.keys()][0]!);
   return graph;
 }
+
+/**
+ * Stops a question to the transform worker. While a job uses that worker it is left to end by itself: a worker that does
+ * not notice in time is terminated, and the job with it.
+ */
+export function stopUnlessBusy(controller: AbortController | null): void {
+  const { job, opening } = studio.getState();
+  if (!job && !opening) controller?.abort();
+}

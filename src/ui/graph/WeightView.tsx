@@ -4,6 +4,7 @@ import { quietJob } from '../../core/base/progress.ts';
 import type { WeightRef } from '../../core/graph-view/document.ts';
 import type { WeightStatistics } from '../../core/graph-view/weight-statistics.ts';
 import type { VariantGraph } from '../../services/variant-graph.ts';
+import { stopUnlessBusy } from '../../state/actions/graph.ts';
 import { Button } from '../components/Button.tsx';
 import { ErrorNote } from '../components/Note.tsx';
 import { formatCount, formatPercent } from '../format.ts';
@@ -25,13 +26,17 @@ export function WeightView({ graph, scope, weight }: WeightViewProps) {
   useEffect(() => {
     const controller = new AbortController();
     const { signal } = controller;
+    let isOver = false;
     const onProgress = ({ done, total }: { done: number; total: number | null }) =>
       setShare(total ? Math.min(1, done / total) : 0);
     graph.weight(scope, weight.name, { ...quietJob, signal, onProgress }).then(
-      (found) => signal.aborted || setStatistics(found),
-      (cause: unknown) => signal.aborted || setError(toErrorRecord(cause)),
+      (found) => isOver || setStatistics(found),
+      (cause: unknown) => isOver || setError(toErrorRecord(cause)),
     );
-    return () => controller.abort();
+    return () => {
+      isOver = true;
+      stopUnlessBusy(controller);
+    };
   }, [graph, scope, weight]);
   return (
     <div className={styles.weightBody}>

@@ -1,10 +1,10 @@
 /** The graph of a recipe, built by the transform worker when it is first asked for. */
 import { useEffect, useRef, useState } from 'react';
-import { type ErrorRecord, toErrorRecord } from '../../core/base/errors/index.ts';
+import { type ErrorRecord, StudioError, toErrorRecord } from '../../core/base/errors/index.ts';
 import { type Progress, quietJob } from '../../core/base/progress.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import type { VariantGraph } from '../../services/variant-graph.ts';
-import { graphKeyOf, graphOf } from '../../state/actions/graph.ts';
+import { graphKeyOf, graphOf, stopUnlessBusy } from '../../state/actions/graph.ts';
 
 export interface GraphState {
   readonly graph: VariantGraph | null;
@@ -37,10 +37,14 @@ export function useGraph(recipe: Recipe): GraphState {
       (graph) => say({ graph, progress: null, error: null }),
       (cause: unknown) => say({ graph: null, progress: null, error: toErrorRecord(cause) }),
     );
+    // Not stopped when one looks elsewhere: the worker may be building something else too, and will be asked again.
     return () => {
       isOver = true;
-      own.abort();
     };
   }, [key, turn]);
-  return { ...state, cancel: () => controller.current?.abort(), retry: () => setTurn(turn + 1) };
+  const cancel = () => {
+    stopUnlessBusy(controller.current);
+    setState({ graph: null, progress: null, error: toErrorRecord(new StudioError('job/cancelled', {})) });
+  };
+  return { ...state, cancel, retry: () => setTurn(turn + 1) };
 }
