@@ -1,15 +1,19 @@
 """What other optimizers leave of the exported models: nodes, time, and how far the outputs move.
 
-    python bench/models/competitors.py FOLDER OUT.json [--keep FOLDER] [--jobs N]
+    python bench/models/competitors.py FOLDER OUT.json [--tools NAME,NAME] [--onnxsim SCRIPT] [--keep FOLDER] [--jobs N]
 
 FOLDER is what export.py wrote. For each model and tool: nodes (subgraphs and functions included), milliseconds, and the
 largest error of the result's outputs against torch's, relative to their range, run by onnxruntime without further
 optimization. A tool that fails, or whose result does not run, is listed with its error. onnxslim and onnxoptimizer take
-part where they are installed. --keep saves op histograms and the results with their large weights zeroed.
+part where they are installed, onnxsim (the npm package) where --onnxsim names bench/lib/node-counts/onnxsim-child.mjs and
+node is there. --tools runs only these and leaves the others in OUT.json as they are. --keep saves op histograms and the
+results with their large weights zeroed.
 """
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -73,6 +77,19 @@ def by_onnxoptimizer(path, record):
     return onnxoptimizer.optimize(onnx.load(str(path)))
 
 
+def by_onnxsim(path, record):
+    import onnx
+
+    target = path.with_suffix(".onnxsim")
+    command = [os.environ.get("NODE", "node"), "--no-wasm-async-compilation", os.environ["ONNXSIM_SCRIPT"], str(path), str(target)]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    if outcome.returncode != 0:
+        raise RuntimeError((outcome.stderr or outcome.stdout).strip()[-200:])
+    model = onnx.load(str(target))
+    target.unlink()
+    return model
+
+
 TOOLS = {
     "onnxruntime-basic": lambda path, record: by_onnxruntime(path, record, "ORT_ENABLE_BASIC"),
     "onnxruntime-extended": lambda path, record: by_onnxruntime(path, record, "ORT_ENABLE_EXTENDED"),
@@ -84,6 +101,7 @@ TOOLS = {
     "onnxscript-ort-fusions": lambda path, record: by_onnxscript(path, record, True),
     "onnxslim": by_onnxslim,
     "onnxoptimizer": by_onnxoptimizer,
+    "onnxsim": by_onnxsim,
 }
 
 
@@ -137,6 +155,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--tools", default="")
+    parser.add_argument("--onnxsim", type=Path)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--jobs", type=int, default=14)
     parser.add_argument("--limit-s", type=int, default=100, help="for one tool on one model")
@@ -151,10 +171,16 @@ def main():
     seen = versions()
     absent = {name for name in ("onnxslim", "onnxoptimizer") if seen[name] is None}
     records = [one for one in json.loads((options.folder / "index.json").read_text())["models"] if "file" in one]
-    tools = ["original", *(tool for tool in TOOLS if tool not in absent)]
+    if options.onnxsim:
+        os.environ["ONNXSIM_SCRIPT"] = str(options.onnxsim.resolve())
+    else:
+        absent.add("onnxsim")
+    everything = ["original", *(tool for tool in TOOLS if tool not in absent)]
+    tools = options.tools.split(",") if options.tools else everything
     keep = str(options.keep) if options.keep else None
     jobs = [(str(options.folder), record, tool, keep) for record in records for tool in tools]
-    models, histograms = {}, {}
+    before = json.loads(options.out.read_text()) if options.tools and options.out.exists() else {"models": {}}
+    models, histograms = before["models"], {}
     for (_, record, tool, _), found, error in run_all(jobs, compete, options.limit_s, options.jobs, options.deadline_s):
         name = record["file"].removesuffix(".onnx")
         found = found or {"error": error[:200]}
@@ -162,9 +188,9 @@ def main():
         if counts:
             histograms.setdefault(name, {})[tool] = counts
         models.setdefault(name, {})[tool] = found
-    models = {name: {tool: models[name][tool] for tool in tools if tool in models[name]} for name in sorted(models)}
+    models = {name: {tool: models[name][tool] for tool in ["original", *TOOLS] if tool in models[name]} for name in sorted(models)}
     body = ",\n".join(f' {json.dumps(name)}: {json.dumps(found)}' for name, found in models.items())
-    options.out.write_text(f'{{"versions": {json.dumps(seen)},\n"notInstalled": {json.dumps(sorted(absent))},\n"models": {{\n{body}\n}}}}\n')
+    options.out.write_text(f'{{"versions": {json.dumps(seen)},\n"notInstalled": {json.dumps(sorted(absent - {"onnxsim"}))},\n"models": {{\n{body}\n}}}}\n')
     if options.keep:
         (options.keep / "histograms.json").write_text(json.dumps(histograms))
 

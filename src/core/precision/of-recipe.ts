@@ -6,7 +6,7 @@ import { applyRecipe } from '../recipe/apply.ts';
 import { simplifySteps } from '../recipe/presets.ts';
 import { stepRegistry } from '../recipe/registry.ts';
 import { type Recipe, recipeSchema } from '../recipe/schema.ts';
-import type { CalibrationSource, Executor, TensorStore } from '../step/define.ts';
+import { type CalibrationSource, type Executor, isBeforeQuantization, type TensorStore } from '../step/define.ts';
 import { errorLens } from './error-lens.ts';
 import type { LensResult, SensitivityResult } from './results.ts';
 import { measureSensitivity, type SensitivityRequest } from './sensitivity.ts';
@@ -53,7 +53,10 @@ export type ModelSensitivityRequest = Surroundings &
 /** @throws StudioError as `applyRecipe` and `measureSensitivity` do */
 export async function sensitivityOfModel(request: ModelSensitivityRequest): Promise<SensitivityResult> {
   const { model, modelKey, inputsKey, recipe, executor, store, source, job } = request;
-  const steps = (recipe?.steps ?? simplifySteps).filter(({ id }) => stepRegistry.get(id)?.precision !== 'lossy');
+  const steps = (recipe?.steps ?? simplifySteps).filter(({ id }) => {
+    const definition = stepRegistry.get(id);
+    return definition?.precision !== 'lossy' && isBeforeQuantization(definition);
+  });
   const named = recipeSchema.parse({ name: 'Simplified', steps });
   const applied = await applyRecipe({ model, recipe: named, job, store, executor, calibration: source });
   const key = canonicalHash({ model: modelKey, inputs: inputsKey, steps });

@@ -158,6 +158,8 @@ export interface StepDefinition<Params extends z.ZodObject = z.ZodObject> {
    */
   readonly params: Params;
   readonly precision: PrecisionClass;
+  /** Runs once, after quantization: what it makes would hide from quantizers the operators that they look for. */
+  readonly afterQuantization?: boolean;
   /** Left out of the presets: it changes something that the user should have asked for, like the opset. */
   readonly optIn?: boolean;
   /** What differs from `defaultGrowth`; quantization steps have no budget. Read it with `growthOf`. */
@@ -195,3 +197,8 @@ export const runsEverywhere: Readonly<Record<ExecutionProvider, ProviderSupport>
   webnn: { level: 'full' },
   cpu: { level: 'full' },
 };
+
+/** Cleanup and fusion whose result quantization steps find. */
+export function isBeforeQuantization(definition: StepDefinition | undefined): boolean {
+  return definition?.section !== 'quantization' && !definition?.afterQuantization;
+}

@@ -88,16 +88,17 @@ export interface StepsOutcome {
 
 /**
  * Runs the steps on a copy of the model. Cleanup and fusion steps repeat until a whole round changes nothing, since one
- * opens the way for another; quantization steps then run once, in order.
+ * opens the way for another; quantization steps then run once, in order, and last the fusions that must follow them.
  * @throws StudioError job/cancelled; whatever a step throws on purpose; `pass/failed` for anything else it throws
  */
 export async function runSteps(options: RunStepsOptions): Promise<StepsOutcome> {
   const { steps } = options;
-  const repeated = steps.filter(({ definition }) => definition.section !== 'quantization');
   const once = steps.filter(({ definition }) => definition.section === 'quantization');
+  const last = once.length > 0 ? steps.filter(({ definition }) => definition.afterQuantization) : [];
+  const repeated = steps.filter((step) => !once.includes(step) && !last.includes(step));
   const { run, rounds, settled, rolledBack, proof } = await provenRun(options, repeated);
   if (once.length > 0) run.startQuantization();
-  for (const step of once) await run.apply(step);
+  for (const step of [...once, ...last]) await run.apply(step);
   const ledger = steps.flatMap((step) => rolledBack.get(step) ?? run.row(step) ?? []);
   const unsettled: Advisory = {
     level: 'warning',

@@ -67,8 +67,17 @@ export class StepsRun {
     return [...this.#advisories.values()];
   }
 
-  /** A step rests while nothing has changed since it last ran without effect. */
+  /**
+   * A step rests while nothing has changed since it last ran without effect. Those that follow quantization wait until
+   * the others have nothing left to do.
+   */
   async untilNothingFires(steps: readonly PlannedStep[]): Promise<{ rounds: number; settled: boolean }> {
+    const outcome = await this.#repeat(steps.filter(({ definition }) => !definition.afterQuantization));
+    for (const step of steps) if (step.definition.afterQuantization) await this.apply(step);
+    return outcome;
+  }
+
+  async #repeat(steps: readonly PlannedStep[]): Promise<{ rounds: number; settled: boolean }> {
     const maxRounds = this.#options.maxRounds ?? DEFAULT_MAX_ROUNDS;
     const restingSince = new Map<PlannedStep, number>();
     for (let rounds = 1; rounds <= maxRounds; rounds++) {

@@ -16,7 +16,12 @@ import { applyRecipe } from '../../core/recipe/apply.ts';
 import { type NodeFact, nodeFacts } from '../../core/recipe/node-facts.ts';
 import { stepRegistry } from '../../core/recipe/registry.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
-import type { CalibrationSource, Executor, TensorStore } from '../../core/step/define.ts';
+import {
+  type CalibrationSource,
+  type Executor,
+  isBeforeQuantization,
+  type TensorStore,
+} from '../../core/step/define.ts';
 import { calibrationOf } from '../../core/study/calibration.ts';
 import type { ModelFiles } from '../../core/study/ports.ts';
 import type { VariantFacts } from '../../core/study/results.ts';
@@ -127,7 +132,7 @@ export class TransformEngine {
   /** The nodes that quantization steps will see: after the recipe's clean-up and fusion, subgraphs included. */
   async nodes(id: string, recipe: Recipe, job: JobContext): Promise<NodeFact[]> {
     const { model, store } = this.#opened(id);
-    const steps = recipe.steps.filter((step) => stepRegistry.get(step.id)?.section !== 'quantization');
+    const steps = recipe.steps.filter(({ id }) => isBeforeQuantization(stepRegistry.get(id)));
     const subject = { model, recipe: { ...recipe, steps }, job, store, executor: this.#executor };
     const simplified = await applyRecipe({ ...subject, proof: 'off' });
     return nodeFacts(simplified.model);

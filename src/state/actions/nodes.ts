@@ -4,6 +4,7 @@ import { quietJob } from '../../core/base/progress.ts';
 import type { NodeFact } from '../../core/recipe/node-facts.ts';
 import { stepRegistry } from '../../core/recipe/registry.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
+import { isBeforeQuantization } from '../../core/step/define.ts';
 import { type OpenModel, openedModel } from '../../services/engine.ts';
 
 const known = new WeakMap<OpenModel, Map<string, Promise<readonly NodeFact[]>>>();
@@ -30,5 +31,5 @@ export function nodesOf(recipe: Recipe): Promise<readonly NodeFact[]> {
 
 /** Recipes with the same key leave the same nodes to quantization. */
 export function simplificationKey({ steps }: Recipe): string {
-  return canonicalJson(steps.filter(({ id }) => stepRegistry.get(id)?.section !== 'quantization'));
+  return canonicalJson(steps.filter(({ id }) => isBeforeQuantization(stepRegistry.get(id))));
 }
