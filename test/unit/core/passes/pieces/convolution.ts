@@ -18,10 +18,13 @@ export const pieces: Pieces = {
       group,
       pads: [pad, pad, pad, pad],
     });
+    let last = y.name;
     if (w.rng.int(2)) {
       const vector = () => w.noise([out]);
-      w.emit('BatchNormalization', [y.name, vector(), vector(), vector(), w.positive([out])], y.shape);
+      last = w.emit('BatchNormalization', [last, vector(), vector(), vector(), w.positive([out])], y.shape).name;
     }
+    const activation = [undefined, 'Relu', 'Sigmoid', 'Tanh', 'LeakyRelu', 'HardSigmoid'][w.rng.int(6)];
+    if (activation) w.emit(activation, [last], y.shape);
   },
   'conv with arithmetic': (w) => {
     let x = w.pick((value) => value.shape.length === 4);
