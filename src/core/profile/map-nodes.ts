@@ -7,7 +7,7 @@
  */
 import type { Model, Node } from '../ir/types.ts';
 import { forEachNode } from '../ir/walk.ts';
-import { ofLongestPiece } from './name-pieces.ts';
+import { NameIndex } from './name-pieces.ts';
 import type { NodeOrigin, RuntimeTrace, TraceNode } from './types.ts';
 
 export interface MappedNode {
@@ -46,11 +46,8 @@ export function mapNodes(trace: RuntimeTrace, model: Model): NodeMap {
   }
   for (const run of trace.nodes) {
     if (groups.has(run)) continue;
-    const node = ofLongestPiece(run.name, (piece) => {
-      const found = names.find(piece);
-      // What runs itself was not replaced.
-      return found && !ownerOf.has(found) ? found : undefined;
-    });
+    // What runs itself was not replaced.
+    const node = names.pieces.ofLongestPiece(run.name, (found) => !ownerOf.has(found));
     if (!node) continue;
     assign(run, node);
     origins.set(run, 'rewritten');
@@ -73,17 +70,18 @@ interface Names {
   /** The node that this one is, by name, or, for nodes without one, by index. */
   node(run: TraceNode): Node | undefined;
   /** Nodes that a piece of a name may mean: one of this name, or the one that makes the value of this name. */
-  find(piece: string): Node | undefined;
+  readonly pieces: NameIndex<Node>;
 }
 
 function namesOf(model: Model): Names {
   const byName = new Map<string, Node | null>();
-  const byOutput = new Map<string, Node>();
+  const pieces = new NameIndex<Node>();
   forEachNode(model, (node) => {
     // Names need not be unique; one that is not says nothing.
     if (node.name !== '') byName.set(node.name, byName.has(node.name) ? null : node);
-    for (const output of node.outputs) if (output !== '') byOutput.set(output, node);
+    for (const output of node.outputs) if (output !== '') pieces.add(output, node);
   });
+  for (const [name, node] of byName) if (node) pieces.add(name, node);
   // The runtime turns Constant nodes into initializers before it counts.
   const byIndex = model.graph.nodes.filter(({ opType }) => opType !== 'Constant');
   return {
@@ -95,7 +93,7 @@ function namesOf(model: Model): Names {
       const isSame = indexed.name === run.name || (indexed.name === '' && run.name === `${run.opType}_${run.index}`);
       return isSame ? indexed : undefined;
     },
-    find: (piece) => byName.get(piece) ?? byOutput.get(piece),
+    pieces,
   };
 }
 

@@ -2,7 +2,7 @@
 import type { OpFamily } from '../analysis/op-families.ts';
 import { spreadOf } from '../base/percentile.ts';
 import { profileByOp } from '../profile/by-op.ts';
-import { ofLongestPiece } from '../profile/name-pieces.ts';
+import { NameIndex } from '../profile/name-pieces.ts';
 import type { ModelProfile, ProfileNode } from '../profile/types.ts';
 import { mannWhitneyZ } from './latency.ts';
 
@@ -99,19 +99,15 @@ export function compareNodes(original: ModelProfile, variant: ModelProfile): Com
  * is named after it, but does so for whoever reads it: it comes from none. Nor does what the runtime added.
  */
 export function relateNodes(original: ModelProfile, variant: ModelProfile): Map<ProfileNode, ProfileNode> {
-  const byNode = new Map(original.nodes.flatMap((node) => node.fileNodes.map((name) => [name, node] as const)));
-  const byValue = new Map(original.nodes.flatMap((node) => node.fileValues.map((name) => [name, node] as const)));
+  const index = new NameIndex<{ readonly node: ProfileNode; readonly isValue: boolean }>();
+  for (const node of original.nodes) for (const name of node.fileValues) index.add(name, { node, isValue: true });
+  for (const node of original.nodes) for (const name of node.fileNodes) index.add(name, { node, isValue: false });
   const origins = new Map<ProfileNode, ProfileNode>();
-  const find = (piece: string): { node: ProfileNode; isValue: boolean } | undefined => {
-    const byName = byNode.get(piece);
-    const maker = byName ?? byValue.get(piece);
-    return maker && { node: maker, isValue: byName === undefined };
-  };
   for (const node of variant.nodes) {
     const names = node.fileNodes;
-    const same = names.map((name) => byNode.get(name)).find((found) => found !== undefined);
-    const found = names[0] === undefined ? undefined : ofLongestPiece(names[0], find);
-    const origin = same ?? (found?.isValue && node.family === 'quantization' ? undefined : found?.node);
+    const same = names.map((name) => index.get(name)).find((found) => found && !found.isValue);
+    const found = same ?? (names[0] === undefined ? undefined : index.ofLongestPiece(names[0]));
+    const origin = found?.isValue && node.family === 'quantization' ? undefined : found?.node;
     if (origin) origins.set(node, origin);
   }
   return origins;
