@@ -141,8 +141,8 @@ async function createSession(
   };
   try {
     const started = performance.now();
-    // What is said of placement to whoever does not inspect is no news for the console.
-    const { value: native, lines } = await logged(runtime, inspect || profile === true, () =>
+    // Listened to also where nobody inspects: what the runtime says of placement is no news for the console.
+    const { value: native, lines } = await logged(runtime, true, () =>
       runtime.ort.InferenceSession.create(model.graph, options),
     );
     const createMs = performance.now() - started;

@@ -113,7 +113,7 @@ describe('the profile on WASM', () => {
       for (const rate of rates) expect(Number(/\d[\d.]*(?= ?×| GB|\u202f)/.exec(rate)?.[0])).toBeGreaterThan(0);
       const bound = await table(page, 'Predicted is the longer of');
       expect(bound.length).toBeGreaterThan(nodes.length);
-      for (const row of bound) expect(row['Bound by']).toMatch(/^(compute|memory|overhead|unknown)$/);
+      for (const row of bound) expect(row['Bound by']).toMatch(/^(compute|memory|overhead|unknown|elsewhere)$/);
       // What was selected in the map is selected here too, in both variants.
       expect(bound[0]!.Node).toContain('dense');
       expect((await selectedRows(page)).length).toBeGreaterThanOrEqual(2);

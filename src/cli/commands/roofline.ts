@@ -39,7 +39,11 @@ export const roofline: Command = {
     const content = {
       ceilings,
       roof,
-      variants: rooflines.map(({ named, line }) => ({ name: named.name, ...line })),
+      variants: rooflines.map(({ named, line }) => ({
+        name: named.name,
+        latencyMs: named.value.latency.medianMs,
+        ...line,
+      })),
     };
     const text = `${JSON.stringify(content, null, 2)}\n`;
     if (json === '-') process.stdout.write(text);

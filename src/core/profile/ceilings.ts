@@ -46,12 +46,13 @@ export interface Roof {
   /** Of the array size that was fastest: inside a cache. */
   readonly cachedBytesPerUs: number;
   readonly overheadUs: number;
+  readonly isGpu: boolean;
 }
 
 /** giga per second is kilo per microsecond. */
 const PER_US = 1000;
 
-export function roofOf({ float32, int8, bandwidth, overheadUs }: Ceilings): Roof {
+export function roofOf({ float32, int8, bandwidth, overheadUs, clock }: Ceilings): Roof {
   const peak = (points: readonly ComputePoint[]) =>
     PER_US * points.reduce((most, { gigaOpsPerSecond }) => Math.max(most, gigaOpsPerSecond), 0);
   const largest = bandwidth.reduce<BandwidthPoint | null>(
@@ -65,5 +66,6 @@ export function roofOf({ float32, int8, bandwidth, overheadUs }: Ceilings): Roof
     bytesPerUs: PER_US * (largest?.gigaBytesPerSecond ?? 0),
     cachedBytesPerUs: PER_US * fastest,
     overheadUs,
+    isGpu: clock === 'gpu',
   };
 }

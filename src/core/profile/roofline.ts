@@ -7,9 +7,10 @@ import type { ModelProfile, ProfileNode } from './types.ts';
 
 /**
  * compute, memory: which of the two takes longer at the device's peak rates. overhead: it takes far longer than either,
- * so starting the kernel, small sizes or a slow kernel decide. unknown: sizes are.
+ * so starting the kernel, small sizes or a slow kernel decide. unknown: sizes are. elsewhere: it ran on the processor of a
+ * profile whose roof is the GPU's.
  */
-export type Bound = 'compute' | 'memory' | 'overhead' | 'unknown';
+export type Bound = 'compute' | 'memory' | 'overhead' | 'unknown' | 'elsewhere';
 
 export interface RooflineNode {
   readonly node: ProfileNode;
@@ -31,7 +32,7 @@ export interface Roofline {
   readonly measuredUs: number;
   /** The prediction with the measured cost of starting a kernel added to each node. */
   readonly predictedWithOverheadUs: number;
-  /** Nodes whose sizes are unknown, and what they took. */
+  /** Nodes whose sizes are unknown or that ran elsewhere, and what they took. */
   readonly unknownNodes: number;
   readonly unknownUs: number;
 }
@@ -60,8 +61,11 @@ export function rooflineOf({ nodes }: ModelProfile, roof: Roof): Roofline {
 function place(node: ProfileNode, roof: Roof): RooflineNode {
   const { flops, bytes, medianUs } = node;
   const isInteger = INTEGER_KERNELS.test(node.opType);
-  if (flops === null || bytes === null)
-    return { node, intensity: null, gigaOpsPerSecond: null, predictedUs: null, bound: 'unknown', isInteger };
+  const isElsewhere = roof.isGpu && node.provider.startsWith('CPU');
+  if (flops === null || bytes === null || isElsewhere) {
+    const bound = isElsewhere ? 'elsewhere' : 'unknown';
+    return { node, intensity: null, gigaOpsPerSecond: null, predictedUs: null, bound, isInteger };
+  }
   const computeUs = flops / (isInteger ? roof.int8PerUs : roof.float32PerUs);
   const memoryUs = bytes / roof.bytesPerUs;
   const predictedUs = Math.max(computeUs, memoryUs);

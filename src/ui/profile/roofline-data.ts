@@ -111,6 +111,7 @@ const BOUNDS: readonly (readonly [Bound, string])[] = [
   ['compute', 'by computing'],
   ['memory', 'by memory'],
   ['overhead', 'by neither (far below both roofs)'],
+  ['elsewhere', 'on the processor, which has another roof'],
 ];
 
 /** Predicted against measured, and what bounds the time. */
@@ -124,7 +125,10 @@ export function rooflineSummary(name: string, line: Roofline, { left, placeless 
     `${name}: predicted ${formatMicroseconds(line.predictedUs)}, measured ${formatMicroseconds(line.measuredUs)} in the same nodes.`,
     `Bound ${shares.join(', ')}.`,
   ];
-  if (placeless > 0) sentences.push(`${plural(placeless, 'node')} without operations or sizes: in the table only.`);
+  if (placeless > 0)
+    sentences.push(
+      `${plural(placeless, 'node')} without operations or sizes, or that ran elsewhere: in the table only.`,
+    );
   if (left > 0) sentences.push(`The ${plural(left, 'node')} that take least are not drawn.`);
   return sentences.join(' ');
 }

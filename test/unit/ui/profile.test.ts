@@ -173,7 +173,14 @@ describe('the treemap’s layout', () => {
 });
 
 describe('the roof', () => {
-  const roof = { float32PerUs: 20_000, int8PerUs: 40_000, bytesPerUs: 5000, cachedBytesPerUs: 15_000, overheadUs: 3 };
+  const roof = {
+    float32PerUs: 20_000,
+    int8PerUs: 40_000,
+    bytesPerUs: 5000,
+    cachedBytesPerUs: 15_000,
+    overheadUs: 3,
+    isGpu: false,
+  };
 
   test('rises with the bandwidth up to the peak', () => {
     const scale = roofScale([[]], roof);

@@ -80,7 +80,14 @@ const profile = (nodes: ProfileNode[]): ModelProfile => ({
   lostEvents: 0,
 });
 /** 1000 operations, 2000 integer ones and 100 bytes a microsecond. */
-const roof = { float32PerUs: 1000, int8PerUs: 2000, bytesPerUs: 100, cachedBytesPerUs: 400, overheadUs: 3 };
+const roof = {
+  float32PerUs: 1000,
+  int8PerUs: 2000,
+  bytesPerUs: 100,
+  cachedBytesPerUs: 400,
+  overheadUs: 3,
+  isGpu: false,
+};
 
 describe('the roofline', () => {
   test('takes the longer of computing and moving, and names it', () => {
@@ -114,5 +121,13 @@ describe('the roofline', () => {
       unknownNodes: 1,
       unknownUs: 7,
     });
+  });
+
+  test('does not judge by the GPU what ran on the processor', () => {
+    const one = node({ provider: 'CPUExecutionProvider', flops: 100, bytes: 100 });
+    const other = node({ provider: 'WebGpuExecutionProvider', flops: 100, bytes: 100, onGpu: true, medianUs: 2 });
+    const { nodes, unknownUs } = rooflineOf(profile([one, other]), { ...roof, isGpu: true });
+    expect(nodes.map(({ bound }) => bound)).toEqual(['elsewhere', 'memory']);
+    expect(unknownUs).toBe(100);
   });
 });
