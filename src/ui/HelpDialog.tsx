@@ -31,6 +31,12 @@ export function HelpDialog() {
             ))}
           </tbody>
         </table>
+        <h3>On the graph</h3>
+        <p>
+          Drag or scroll to move, Ctrl and scroll or two fingers to zoom. Arrow keys walk along the edges (with Shift
+          they move the picture), Enter or a double click opens and closes groups and enters graphs inside nodes, Esc
+          clears the selection, + − and 0 zoom, / finds. The list below the picture has everything in it.
+        </p>
         <h3>What the figures mean</h3>
         <ul>
           <li>

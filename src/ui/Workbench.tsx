@@ -106,7 +106,8 @@ function Table() {
 
 function TaskNote() {
   const task = useStudio((state) => state.report?.task ?? null);
-  if (!task) return null;
+  // A run that was stopped early has a report without its task's name.
+  if (!task?.title) return null;
   const limit = task.ref.kind === 'sample-task' ? task.ref.limit : undefined;
   const part = limit !== undefined && limit < task.samples ? `${limit} of ` : '';
   return (

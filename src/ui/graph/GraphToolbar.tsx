@@ -30,7 +30,7 @@ export function GraphToolbar(props: GraphToolbarProps) {
   const { picker, document, scope, canOpenAll, modes, mode, query, canvas } = props;
   const id = useId();
   return (
-    <div className={styles.toolbar} role="toolbar" aria-label="Graph">
+    <div className={styles.toolbar}>
       {picker}
       <SearchBox document={document} query={query} onQuery={props.onQuery} onGo={props.onGo} />
       <span className={styles.colourBy}>

@@ -179,11 +179,14 @@ export function extentOf({ nodes }: GraphScope, mode: ColourMode): Extent {
 
 function shareOf(value: number, { low, high }: Extent, { scale, notable }: ColourMode): number {
   if (high <= low) return 1;
-  const clamped = Math.min(high, Math.max(low, value));
+  // Four magnitudes below the largest everything is next to nothing.
+  const floor = scale === 'log' && low >= 0 ? Math.max(low, high / 1e4) : low;
+  if (high <= floor) return 1;
+  const clamped = Math.min(high, Math.max(floor, value));
   const share =
     scale === 'log' && low >= 0
-      ? (Math.log1p(clamped) - Math.log1p(low)) / (Math.log1p(high) - Math.log1p(low))
-      : (clamped - low) / (high - low);
+      ? Math.log(clamped / floor) / Math.log(high / floor)
+      : (clamped - floor) / (high - floor);
   return notable === 'high' ? share : 1 - share;
 }
 

@@ -144,6 +144,13 @@ function drawBox(context: CanvasRenderingContext2D, scene: Scene, box: number, s
   if (paint?.dashed) context.setLineDash([5, 4]);
   context.stroke();
   context.setLineDash([]);
+  if (isSelected) {
+    // A second line around it stands out on every fill.
+    context.beginPath();
+    context.roundRect(left - 5, top - 5, across + 10, down + 10, 10);
+    context.lineWidth = lineWidth(scale, 2);
+    context.stroke();
+  }
   drawTexts(context, content, paint, { left, top, across }, scale, ink);
   context.globalAlpha = 1;
 }

@@ -172,6 +172,9 @@ export function shortName(name: string): string {
   return name.length > NAME_LENGTH ? `…${name.slice(1 - NAME_LENGTH)}` : name;
 }
 
+const MAX_DIM = 10;
+const shortDim = (dim: string): string => (dim.length > MAX_DIM ? `${dim.slice(0, MAX_DIM - 1)}…` : dim);
+
 /** Shapes of values, as far as known; between groups how many values go along. */
 function edgeLabels({ nodes }: GraphScope, edges: readonly VisibleEdge[]): string[] {
   const typeOf = new Map<string, string>();
@@ -182,7 +185,7 @@ function edgeLabels({ nodes }: GraphScope, edges: readonly VisibleEdge[]): strin
     const type = typeOf.get(values[0]!) ?? '';
     const shape = /\[(.*)\]$/.exec(type);
     if (!shape) return type;
-    const label = shape[1] === '' ? 'scalar' : shape[1]!.replaceAll(', ', '×');
+    const label = shape[1] === '' ? 'scalar' : shape[1]!.split(', ').map(shortDim).join('×');
     return label.length > MAX_LABEL ? `${label.slice(0, MAX_LABEL - 1)}…` : label;
   });
 }
