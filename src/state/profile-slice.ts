@@ -9,8 +9,8 @@ import { targetKey } from './measured.ts';
 import type { SliceCreator } from './store.ts';
 
 export interface ProfileEntry {
-  /** Of the recipes and the task that it is of: `profileKey`. */
-  readonly key: string;
+  /** Of each recipe with the task: `profileKey`. */
+  readonly keys: readonly string[];
   /** The original alone, or the original and the variant. */
   readonly run: ProfileRun;
 }
@@ -53,6 +53,11 @@ export function profileSlot(variantId: string, target: Target, level: ProfileLev
 }
 
 /** Changes when what was profiled does: a profile of another key is stale. */
-export function profileKey(recipes: readonly Recipe[], task: TaskRef): string {
-  return canonicalJson({ recipes: recipes.map(({ steps, runtime }) => ({ steps, runtime })), task });
+export function profileKey({ steps, runtime }: Recipe, task: TaskRef): string {
+  return canonicalJson({ steps, runtime, task });
+}
+
+/** Whether the recipes, in their order, are those that were profiled. */
+export function isFreshProfile(entry: ProfileEntry, recipes: readonly Recipe[], task: TaskRef): boolean {
+  return recipes.every((recipe, index) => entry.keys[index] === profileKey(recipe, task));
 }

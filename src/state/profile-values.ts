@@ -1,7 +1,7 @@
 /** A profile as figures of the file's nodes, for whoever colours them: the graph view's "share of latency". */
 import type { NodeLabels, NodeValues } from '../core/graph-view/node-values.ts';
 import { targetLabel } from '../core/study/run.ts';
-import type { ProfileEntry } from './profile-slice.ts';
+import { type ProfileEntry, profileKey } from './profile-slice.ts';
 import type { StudioState } from './store.ts';
 
 type Profiled = Pick<StudioState, 'profiles' | 'history'>;
@@ -18,7 +18,7 @@ export function profileOfVariant({ profiles, history }: Profiled, variantId: str
 /**
  * Percent of the time of all nodes. What the runtime made of several nodes counts at the one that it is named after;
  * nodes that went into it have no figure of their own, nor has what the runtime added.
- * @returns null while the variant was not profiled, or failed
+ * @returns null while the variant, as it is now, was not profiled
  */
 export function latencyShares(state: Profiled, variantId: string): NodeValues | null {
   const found = profileFor(state, variantId);
@@ -43,9 +43,12 @@ export function nodeProviders(state: Profiled, variantId: string): NodeLabels | 
 
 function profileFor(state: Profiled, variantId: string) {
   const entry = profileOfVariant(state, variantId);
-  const isBaseline = state.history?.present.ids[0] === variantId;
-  const value = (isBaseline ? entry?.run.outcomes[0] : entry?.run.outcomes.at(-1))?.value;
-  if (!entry || !value) return null;
+  const draft = state.history?.present;
+  const recipe = draft?.study.variants[draft.ids.indexOf(variantId)];
+  if (!entry || !draft || !recipe) return null;
+  const at = draft.ids[0] === variantId ? 0 : entry.run.outcomes.length - 1;
+  const value = entry.run.outcomes[at]?.value;
+  if (!value || entry.keys[at] !== profileKey(recipe, draft.study.task)) return null;
   const level = entry.run.level === 'disabled' ? ', runtime optimization off' : '';
   return { profile: value.profile, source: `measured on ${targetLabel(entry.run.target)}${level}` };
 }

@@ -23,12 +23,11 @@ export function runProfile(variantId: string, target: Target, level: ProfileLeve
       const sample = studio.getState().samples?.find(({ id }) => id === model.sampleId);
       const host = studyHost(opened, { dims: taskDims(model.card, study.task, sample), task: prepareTask });
       const run = await profileVariants({ host, recipes, target, level, plan: study.plan, job });
-      return { key: profileKey(recipes, study.task), run };
+      return { keys: recipes.map((recipe) => profileKey(recipe, study.task)), run };
     },
     finish: (entry) => {
       const slot = profileSlot(variantId, target, level);
       studio.setState(({ profiles }) => ({ profiles: { ...profiles, [slot]: entry } }));
-      offerProfiles();
       const nodes = entry.run.outcomes.reduce((sum, { value }) => sum + (value?.profile.nodes.length ?? 0), 0);
       return `Profiled ${nodes} nodes.`;
     },
@@ -36,13 +35,27 @@ export function runProfile(variantId: string, target: Target, level: ProfileLeve
   });
 }
 
-/** Gives the graph what profiles say of each variant's nodes. */
+const PROFILE_FIGURES: ReadonlySet<string> = new Set(['latency', 'provider']);
+
+/** Gives the graph what profiles say of each variant's nodes, and takes back what no longer holds. */
 export function offerProfiles(): void {
   const state = studio.getState();
   for (const id of state.history?.present.ids ?? []) {
     const figures = [latencyShares(state, id), nodeProviders(state, id)].filter((one) => one !== null);
     if (figures.length > 0) state.offerFigures(id, figures);
+    else if (state.nodeFigures[id]?.some((one) => PROFILE_FIGURES.has(one.id)))
+      studio.setState(({ nodeFigures }) => ({
+        nodeFigures: { ...nodeFigures, [id]: nodeFigures[id]!.filter((one) => !PROFILE_FIGURES.has(one.id)) },
+      }));
   }
+}
+
+/** Keeps what the graph is offered in step with profiles and edits of recipes. */
+export function followProfiles(): () => void {
+  return studio.subscribe((state, before) => {
+    if (state.profiles === before.profiles && state.history === before.history) return;
+    if (Object.keys(state.profiles).length > 0) offerProfiles();
+  });
 }
 
 /** Measures what this device can do on a target, and keeps it for later visits. */

@@ -21,7 +21,7 @@ import { notify } from '../notices.ts';
 import { type StudioState, studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
 import { openStudy } from './open.ts';
-import { offerProfiles } from './profile.ts';
+import { followProfiles } from './profile.ts';
 import { reportProblem } from './variants.ts';
 
 const SESSION_RECORD = 'session';
@@ -94,10 +94,12 @@ async function restoreSession(): Promise<void> {
     const { card } = await openModel(files, job);
     if (study.value.task.kind === 'files') await restoreUserArrays(arraySignature(card));
     const { measured, lastMeasuredKey, report, selectedId, ids, lenses = {}, sensitivity = null } = record;
-    const { profiles = {} } = record;
+    // Of an earlier build they may be of another form; they are quickly made anew.
+    const profiles = Object.fromEntries(
+      Object.entries(record.profiles ?? {}).filter(([, { keys }]) => Array.isArray(keys)),
+    );
     studio.getState().setStudy(study.value, ids);
     studio.setState({ model: { ...model, card }, report, measured, lastMeasuredKey, lenses, sensitivity, profiles });
-    offerProfiles();
     if (selectedId) studio.getState().selectVariant(selectedId);
   } catch (error) {
     reportProblem(error);
@@ -148,7 +150,9 @@ export function keepSession(): () => void {
   });
   // The last edit before the tab goes must not be lost.
   addEventListener('pagehide', flush);
+  const unfollow = followProfiles();
   return () => {
+    unfollow();
     removeEventListener('pagehide', flush);
     unsubscribe();
   };

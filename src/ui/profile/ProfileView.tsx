@@ -6,7 +6,7 @@ import type { Target, TaskRef } from '../../core/study/schema.ts';
 import { saveTable } from '../../state/actions/export.ts';
 import { runProfile } from '../../state/actions/profile.ts';
 import { targetKey } from '../../state/measured.ts';
-import { type ProfileEntry, type ProfileTab, profileKey, profileSlot } from '../../state/profile-slice.ts';
+import { isFreshProfile, type ProfileEntry, type ProfileTab, profileSlot } from '../../state/profile-slice.ts';
 import { selectComparison, type VariantRow } from '../../state/rows.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
@@ -67,7 +67,7 @@ function PairProfile({ pair, target, task }: PairProps) {
   const entry = useStudio((state) => state.profiles[profileSlot(row.id, target, level)]);
   const profiles = useNamedProfiles(entry?.run.outcomes, pair);
   const recipes = pair.map(({ recipe }) => recipe);
-  const stale = entry !== undefined && entry.key !== profileKey(recipes, task);
+  const stale = entry !== undefined && !isFreshProfile(entry, recipes, task);
   return (
     <section className={styles.view} aria-label={`Profile of ${row.name}`}>
       <Toolbar pair={pair} target={target} entry={entry} stale={stale} profiles={profiles} />

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ModelProfile, ProfileNode } from '../../../src/core/profile/types.ts';
+import { recipeSchema } from '../../../src/core/recipe/schema.ts';
+import { profileKey } from '../../../src/state/profile-slice.ts';
 import { latencyShares } from '../../../src/state/profile-values.ts';
 import type { StudioState } from '../../../src/state/store.ts';
 import {
@@ -116,8 +118,10 @@ describe('a profile beside another', () => {
   });
 
   test('is the graph view’s share of latency', () => {
+    const recipes = [recipeSchema.parse({ name: 'a' }), recipeSchema.parse({ name: 'b', steps: [{ id: 'fp16' }] })];
+    const task = { kind: 'random' as const, seed: 1, samples: 1, inputs: [] };
     const entry = (of: readonly NamedProfile[]) => ({
-      key: '',
+      keys: recipes.map((recipe) => profileKey(recipe, task)),
       run: {
         target: { provider: 'wasm' as const, threads: 0 },
         level: 'deployed' as const,
@@ -127,7 +131,7 @@ describe('a profile beside another', () => {
     });
     const state = {
       profiles: { 'b wasm deployed': entry([original, variant]) },
-      history: { present: { ids: ['a', 'b'] } },
+      history: { present: { ids: ['a', 'b'], study: { variants: recipes, task } } },
     } as unknown as StudioState;
     expect([...latencyShares(state, 'b')!.byNode]).toEqual([
       ['layer1_quant', 20],
@@ -137,6 +141,13 @@ describe('a profile beside another', () => {
     ]);
     expect([...latencyShares(state, 'a')!.byNode.keys()]).toEqual(['layer1', 'layer2']);
     expect(latencyShares(state, 'c')).toBeNull();
+    // The recipe is another one now: its graph is not the one that was profiled.
+    const edited = {
+      ...state,
+      history: { present: { ids: ['a', 'b'], study: { variants: [recipes[0], recipes[0]], task } } },
+    };
+    expect(latencyShares(edited as unknown as StudioState, 'b')).toBeNull();
+    expect(latencyShares(edited as unknown as StudioState, 'a')).not.toBeNull();
   });
 });
 
