@@ -127,8 +127,10 @@ describe('the profile on WASM', () => {
       await page.getByRole('button', { name: 'Time', exact: true }).click();
       await page.getByRole('button', { name: 'Show in graph' }).click();
       await page.getByRole('button', { name: 'Graph', exact: true, pressed: true }).waitFor();
-      const colours = await page.getByLabel('Colour by').locator('option').allTextContents();
-      expect(colours).toContain('Share of latency');
+      await page
+        .getByLabel('Colour by')
+        .locator('option', { hasText: 'Share of latency' })
+        .waitFor({ state: 'attached' });
       await page.keyboard.press('5');
       await page.waitForTimeout(800);
       await page.reload();
