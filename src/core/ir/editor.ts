@@ -29,8 +29,9 @@ export class GraphEditor {
   readonly graph: Graph;
   readonly #outer: GraphEditor | undefined;
   readonly #irVersion: number;
-  /** Names in use in the whole nest of graphs, shared by its editors. */
-  readonly #names: Set<string>;
+  readonly #names: NamesInUse;
+  /** Nodes were added, removed or changed since `graph.nodes` was last brought up to date. */
+  #isEdited = false;
   readonly #inputs: Set<string>;
   /** Output name to how often the graph lists it. */
   readonly #outputs = new Map<string, number>();
@@ -47,13 +48,14 @@ export class GraphEditor {
     this.graph = graph;
     this.#outer = outer;
     this.#irVersion = options.irVersion ?? (outer ? outer.#irVersion : 4);
-    this.#names = outer ? outer.#names : collectNames(graph);
+    this.#names = outer ? outer.#names : new NamesInUse(graph);
     this.#inputs = new Set(graph.inputs.map((input) => input.name));
     for (const { name } of graph.outputs) this.#outputs.set(name, (this.#outputs.get(name) ?? 0) + 1);
     for (const node of graph.nodes) {
       this.#link(node, this.#last);
       this.#index(node);
     }
+    this.#isEdited = false;
   }
 
   /** An editor of a model's main graph, which knows the model's rule for constants. */
@@ -92,8 +94,10 @@ export class GraphEditor {
 
   /** The only reader, where the value has exactly one use and is no graph output. */
   singleConsumer(value: string): Node | undefined {
-    if (this.isGraphOutput(value) || this.countUses(value) !== 1) return undefined;
-    return this.#consumers.get(value)!.keys().next().value;
+    const readers = this.#consumers.get(value);
+    if (readers?.size !== 1 || this.isGraphOutput(value)) return undefined;
+    const [[reader, uses]] = readers as unknown as [[Node, number]];
+    return uses === 1 ? reader : undefined;
   }
 
   isGraphOutput(value: string): boolean {
@@ -238,11 +242,14 @@ export class GraphEditor {
   finish(): void {
     const { order, cycle } = topologicalOrder(this.nodes());
     if (cycle) throw new StudioError('model/cycle', { node: cycle[0]!.name, opType: cycle[0]!.opType });
+    const isSame = !this.#isEdited && order.every((node, at) => node === this.graph.nodes[at]);
+    if (isSame) return;
     this.graph.nodes = order;
     this.#first = undefined;
     this.#last = undefined;
     this.#links.clear();
     for (const node of order) this.#link(node, this.#last);
+    this.#isEdited = false;
     const outer = this.#outer;
     const owner = outer ? outer.#ownerOf.get(this.graph) : undefined;
     if (outer && owner) outer.refresh(owner);
@@ -271,6 +278,7 @@ export class GraphEditor {
 
   #edit(node: Node, change: () => void): void {
     if (!this.has(node)) throw new Error(`node "${node.name}" (${node.opType}) is not in the graph`);
+    this.#isEdited = true;
     this.#unindex(node);
     change();
     this.#index(node);
@@ -306,6 +314,7 @@ export class GraphEditor {
   }
 
   #link(node: Node, previous: Node | undefined): void {
+    this.#isEdited = true;
     const next = previous ? this.#links.get(previous)!.next : this.#first;
     this.#links.set(node, { previous, next });
     if (previous) this.#links.get(previous)!.next = node;
@@ -315,6 +324,7 @@ export class GraphEditor {
   }
 
   #unlink(node: Node): void {
+    this.#isEdited = true;
     const link = this.#links.get(node);
     if (!link) throw new Error(`node "${node.name}" (${node.opType}) is not in the graph`);
     if (link.previous) this.#links.get(link.previous)!.next = link.next;
@@ -322,6 +332,33 @@ export class GraphEditor {
     if (link.next) this.#links.get(link.next)!.previous = link.previous;
     else this.#last = link.previous;
     this.#links.delete(node);
+  }
+}
+
+/**
+ * Names in use in a whole nest of graphs, shared by its editors. Most edits take no new name, so they are collected when
+ * one is asked for; `graph.nodes` still lists the nodes that were taken out by then.
+ */
+class NamesInUse {
+  readonly #root: Graph;
+  readonly #added: string[] = [];
+  #all: Set<string> | undefined;
+
+  constructor(root: Graph) {
+    this.#root = root;
+  }
+
+  add(name: string): void {
+    if (this.#all) this.#all.add(name);
+    else this.#added.push(name);
+  }
+
+  has(name: string): boolean {
+    if (!this.#all) {
+      this.#all = collectNames(this.#root);
+      for (const added of this.#added) this.#all.add(added);
+    }
+    return this.#all.has(name);
   }
 }
 

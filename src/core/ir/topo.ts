@@ -1,5 +1,5 @@
 import type { Node } from './types.ts';
-import { usedValuesOf } from './walk.ts';
+import { implicitInputsOf, usedValuesOf } from './walk.ts';
 
 export interface TopologicalOrder {
   readonly order: Node[];
@@ -13,6 +13,7 @@ export interface TopologicalOrder {
  * the list produces (inputs, initializers, outer scope) count as there. Linear in nodes and edges, no recursion.
  */
 export function topologicalOrder(nodes: readonly Node[]): TopologicalOrder {
+  if (isOrdered(nodes)) return { order: [...nodes] };
   const producers = new Map<string, Node>();
   for (const node of nodes) for (const output of node.outputs) if (output !== '') producers.set(output, node);
 
@@ -42,4 +43,16 @@ export function topologicalOrder(nodes: readonly Node[]): TopologicalOrder {
     }
   }
   return { order };
+}
+
+/** The usual case, told without building anything for each node. */
+function isOrdered(nodes: readonly Node[]): boolean {
+  const madeAt = new Map<string, number>();
+  for (const [at, node] of nodes.entries())
+    for (const output of node.outputs) if (output !== '') madeAt.set(output, at);
+  for (const [at, node] of nodes.entries()) {
+    for (const input of node.inputs) if ((madeAt.get(input) ?? -1) >= at) return false;
+    for (const value of implicitInputsOf(node)) if ((madeAt.get(value) ?? -1) >= at) return false;
+  }
+  return true;
 }

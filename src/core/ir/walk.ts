@@ -13,6 +13,7 @@ export function isDefaultDomain(domain: string): boolean {
 
 /** The graphs in a node's attributes (If, Loop, Scan, SequenceMap, ...), not those nested deeper. */
 export function subgraphsOf(node: Node): Graph[] {
+  if (node.attributes.size === 0) return [];
   const graphs: Graph[] = [];
   for (const attribute of node.attributes.values()) {
     if (attribute.type === 'graph') graphs.push(attribute.value);
@@ -101,6 +102,7 @@ export function forEachWeight(model: Model, visit: (tensor: Tensor, where: Weigh
  * subgraph when it is an input, an initializer or any node's output there.
  */
 export function implicitInputsOf(node: Node): string[] {
+  if (node.attributes.size === 0) return [];
   const subgraphs = subgraphsOf(node);
   if (subgraphs.length === 0) return [];
   const captured = new Set<string>();

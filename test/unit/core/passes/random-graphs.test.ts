@@ -16,8 +16,8 @@ const count = Number(process.env.WHITTLE_RANDOM_GRAPHS ?? 2000);
 const firstSeed = Number(process.env.WHITTLE_RANDOM_SEED ?? 1);
 // The time that the runtime takes for a session grows with the square of its nodes.
 const BATCH = 10;
-const ALONE_PER_BATCH = 2;
-const BATCHES_PER_TEST = 25;
+const ALONE_PER_BATCH = 1;
+const BATCHES_PER_TEST = 10;
 const opsets = [17, 13, 21, 14, 18, 20];
 const SHRINK_MS = 20_000;
 
