@@ -19,6 +19,8 @@ export interface Placement {
   readonly before?: Node;
 }
 
+const LONG_LIST = 1000;
+
 /**
  * Edits one graph with an index of who makes and who reads each value, so that an edit costs about as much as the node
  * is large. While an editor is in use all edits of its graph go through it; `graph.nodes` is brought up to date by
@@ -269,11 +271,29 @@ export class GraphEditor {
 
   #rewire(from: string, to: string): void {
     for (const node of this.consumersOf(from)) {
+      if (!this.#captures.has(node)) {
+        this.#rewireInputs(node, from, to);
+        continue;
+      }
       this.#edit(node, () => {
         node.inputs = node.inputs.map((input) => (input === from ? to : input));
         for (const graph of subgraphsOf(node)) renameCapturedUses(graph, from, to, (hint) => this.freshName(hint));
       });
     }
+  }
+
+  /** Touches the uses of one value only: a node may have a hundred thousand inputs, each of which is replaced. */
+  #rewireInputs(node: Node, from: string, to: string): void {
+    this.#isEdited = true;
+    const uses = this.#consumers.get(from)!.get(node)!;
+    // A short list is copied, so that whoever goes through it is not disturbed.
+    if (node.inputs.length <= LONG_LIST) node.inputs = [...node.inputs];
+    for (let left = uses, at = node.inputs.indexOf(from); left > 0 && at >= 0; left -= 1) {
+      node.inputs[at] = to;
+      if (left > 1) at = node.inputs.indexOf(from, at + 1);
+    }
+    this.#addUse(from, node, -uses);
+    if (to !== '') this.#addUse(to, node, uses);
   }
 
   #edit(node: Node, change: () => void): void {

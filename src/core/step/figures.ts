@@ -35,7 +35,8 @@ export class FigureTracker {
 
   /** @param nodes of the model, those of subgraphs included */
   of(model: Model, nodes: number, fresh: boolean): Figures {
-    if (nodes > MACS_MAX_NODES) return unknownFigures;
+    // A function counts at each call, and calls can be nested: unknown until they are written out.
+    if (nodes > MACS_MAX_NODES || model.functions.length > 0) return unknownFigures;
     const previous = fresh ? undefined : this.#table;
     const table = inferShapes(model, { overrides: this.#dims, ...(previous && { previous }) });
     this.#table = table;
@@ -47,7 +48,7 @@ export class FigureTracker {
 }
 
 function macsOfModel(model: Model, table: ShapeTable): number | null {
-  const isFlat = model.functions.length === 0 && model.graph.nodes.every((node) => subgraphsOf(node).length === 0);
+  const isFlat = model.graph.nodes.every((node) => subgraphsOf(node).length === 0);
   if (!isFlat) {
     const { total } = modelCost(model, table);
     return total.unknownNodes === 0 ? total.macs : null;
