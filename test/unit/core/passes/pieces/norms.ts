@@ -59,4 +59,15 @@ export const pieces: Pieces = {
     const t = w.emit('Tanh', [s.name], x.shape);
     w.emit('Mul', [t.name, x.name], x.shape);
   },
+  'norm of two embeddings': (w) => {
+    const x = w.inputs.find(({ shape }) => shape.length === 2);
+    if (!x) return;
+    const size = w.emit('Abs', [x.name], x.shape);
+    const whole = w.emit('Cast', [size.name], x.shape, { to: 7 }, 'int64');
+    const ids = w.emit('Min', [whole.name, w.rank0(4, 'int64')], x.shape, {}, 'int64');
+    const shape = [...x.shape, 8];
+    const a = w.emit('Gather', [w.noise([5, 8]), ids.name], shape);
+    const b = w.emit('Gather', [w.noise([6, 8]), ids.name], shape);
+    layerNorm(w, w.emit('Add', [a.name, b.name], shape));
+  },
 };
