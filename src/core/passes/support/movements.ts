@@ -1,42 +1,41 @@
 /** Pairs of nodes that only move data and can be one. */
 import { attrInt, attrInts, intsAttr } from '../../ir/attributes.ts';
 import { makeNode } from '../../ir/build.ts';
-import type { GraphEditor } from '../../ir/editor.ts';
 import { tensorFromInts } from '../../ir/tensor.ts';
-import type { Node } from '../../ir/types.ts';
 import { constantInput, intsOf } from './constants.ts';
 import { sliceRanges } from './evaluate/index.ts';
-import { type FactLookup, rankOf } from './facts.ts';
+import { rankOf } from './facts.ts';
+import { bypass, type Merge, type MovementQuestion } from './merge.ts';
+import { mergeCasts, mergeConcats, mergeSlices } from './merge-pieces.ts';
+import { transposeOfBlocks } from './moved-blocks.ts';
 import { madeBy } from './pattern.ts';
+import { mergeAxes, mergeShapes } from './reshape-chains.ts';
 import { isOp } from './scopes.ts';
 
-export interface MovementQuestion {
-  readonly editor: GraphEditor;
-  readonly node: Node;
-  readonly opset: number;
-  readonly facts: FactLookup;
-}
+type Rule = (question: MovementQuestion) => Merge | undefined;
 
-export interface Merge {
-  readonly action: string;
-  /** Nodes before the one asked about that are passed over (they go when nobody else reads them). */
-  readonly absorbed: readonly Node[];
-  readonly apply: () => void;
-}
+const rules: Readonly<Record<string, readonly Rule[]>> = {
+  Transpose: [mergeTransposes],
+  Reshape: [mergeReshapes, transposeOfBlocks, mergeShapes],
+  Flatten: [mergeShapes],
+  Squeeze: [sliceToGather, mergeAxes, mergeShapes],
+  Unsqueeze: [mergeAxes, mergeShapes],
+  Slice: [mergeSlices],
+  Concat: [mergeConcats],
+  Cast: [mergeCasts],
+};
+
+export const movements: readonly string[] = Object.keys(rules);
 
 /** What the node can be merged with, looking back. */
 export function mergeMovement(question: MovementQuestion): Merge | undefined {
   const { node } = question;
-  if (isOp(node, 'Transpose')) return mergeTransposes(question);
-  if (isOp(node, 'Reshape')) return mergeReshapes(question);
-  return isOp(node, 'Squeeze') ? sliceToGather(question) : undefined;
-}
-
-/** Bypasses a node; it is removed when that was its last reader. */
-function bypass(editor: GraphEditor, node: Node, skipped: Node): void {
-  editor.setInputs(node, [skipped.inputs[0]!, ...node.inputs.slice(1)]);
-  const isRead = skipped.outputs.some((name) => editor.isGraphOutput(name) || editor.consumersOf(name).length > 0);
-  if (!isRead) editor.removeNode(skipped);
+  if (!isOp(node, ...movements)) return undefined;
+  for (const rule of rules[node.opType]!) {
+    const merge = rule(question);
+    if (merge) return merge;
+  }
+  return undefined;
 }
 
 function mergeTransposes({ editor, node }: MovementQuestion): Merge | undefined {

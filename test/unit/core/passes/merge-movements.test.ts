@@ -48,6 +48,10 @@ describe('merge-movements: what merges', () => {
       ),
       ['Reshape'],
     ));
+  it('a Reshape that copies a size that is known', () =>
+    merges(subject(['a = Reshape(x, s)', 'y = Reshape(a, u)'], { weights: { s: ints(6, 4), u: ints(0, 2, 2) } }), [
+      'Reshape',
+    ]));
   it('Slice + Squeeze', () =>
     merges(
       subject(['a = Slice(x, s, e, ax)', 'y = Squeeze(a, ax)'], { weights: { s: ints(1), e: ints(2), ax: ints(1) } }),
@@ -81,7 +85,10 @@ describe('merge-movements: what stays', () => {
     ],
     [
       'a Reshape that copies a size from the shape between',
-      subject(['a = Reshape(x, s)', 'y = Reshape(a, u)'], { weights: { s: ints(6, 4), u: ints(0, 2, 2) } }),
+      subject(['a = Reshape(x, s)', 'y = Reshape(a, u)'], {
+        inputs: { x: [2, 3, 4], s: { dtype: 'int64', shape: [2] } },
+        weights: { u: ints(0, -1, 2) },
+      }),
     ],
     [
       'a slice of two',
