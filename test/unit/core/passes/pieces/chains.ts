@@ -1,4 +1,7 @@
-/** Chains of data movement, and near misses of what merges. */
+/**
+ * Chains of data movement, and near misses of what merges. Casts there and back are left to merge-chains.test.ts:
+ * onnxruntime 1.x itself loses their results where subgraphs are near.
+ */
 import { type Pieces, product } from '../random/writer.ts';
 
 export const pieces: Pieces = {
@@ -44,14 +47,6 @@ export const pieces: Pieces = {
     const moved = w.emit('Transpose', [flat.name], [batch, last, middle], { perm: [0, 2, 1] });
     const shape = w.rng.int(4) ? [last, ...rest.slice(0, -1)] : [...rest.slice(0, -1), last];
     w.emit('Reshape', [moved.name, w.ints(-1, ...shape)], [batch, ...shape]);
-  },
-  'casts there and back': (w) => {
-    const x = w.pick()!;
-    // Not for later pieces to read: onnxruntime 1.x loses the result of such a pair where a subgraph captures it.
-    const [wide, back] = [w.fresh(), w.fresh()];
-    w.node(`${wide} = Cast(${x.name})`, { to: 11 });
-    w.node(`${back} = Cast(${wide})`, { to: w.float === 'float16' ? 10 : 1 });
-    w.emit('Neg', [back], x.shape);
   },
   'concats along one axis': (w) => {
     const x = w.pick(({ shape }) => shape.length >= 2 && product(shape) < 2000);
