@@ -325,8 +325,8 @@ test('a sample: another variant’s graph shows what its steps made, and keeps w
     await page.getByLabel('Graph of', { exact: true }).selectOption({ label: 'C INT4 RTN' });
     await page.getByRole('application', { name: /^Graph of INT4 RTN/ }).waitFor({ timeout: 60_000 });
     const changed = page.getByRole('complementary', { name: /^Node .*blocks\.1\/fc1/ });
-    await expect.poll(() => changed.locator('h3').textContent()).toContain('MatMulNBits');
-    await expect.poll(() => changed.textContent()).toMatch(/bits4.*Made by.*blocks/);
+    await expect.poll(() => changed.locator('h3').textContent(), { timeout: 30_000 }).toContain('MatMulNBits');
+    await expect.poll(() => changed.textContent(), { timeout: 30_000 }).toMatch(/bits4.*Made by.*blocks/);
     await page.getByLabel('Colour by').selectOption({ label: 'Storage of weights' });
     await page.getByText(/^4 bits, blocks of 32 \(/).waitFor();
     expect(problems).toEqual([]);

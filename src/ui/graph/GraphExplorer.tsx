@@ -140,6 +140,9 @@ export function GraphExplorer({ graph: wanted, row, picker, building, onCancel }
         : found.hits.flatMap((hit) => (hit.scope === state.scope ? [hit.node] : [])),
     [query, scope, found, state.scope],
   );
+  // While the next graph is being built the one before is still what is shown.
+  const shownName = useRef(row.name);
+  if (!building && graph === wanted) shownName.current = row.name;
   const { selection } = state;
   const anchor: Selection | null = state.toggled === null ? selection : { kind: 'group', index: state.toggled };
   const selectedNode = selection?.kind === 'node' ? selection.index : null;
@@ -191,7 +194,7 @@ export function GraphExplorer({ graph: wanted, row, picker, building, onCancel }
               selected={selectedBox}
               found={foundBoxes}
               anchorOf={(some) => boxOfSelection(some, anchor)}
-              label={`Graph of ${row.name}, ${scope.title}: ${scope.nodes.length} nodes. Arrow keys walk along the edges, Enter opens and closes groups, Escape clears the selection, plus, minus and 0 zoom.`}
+              label={`Graph of ${shownName.current}, ${scope.title}: ${scope.nodes.length} nodes. Arrow keys walk along the edges, Enter opens and closes groups, Escape clears the selection, plus, minus and 0 zoom.`}
               onSelect={selectBox}
               onOpen={openBox}
             />
