@@ -14,6 +14,8 @@ const rules = {
   'src/core/analysis': ['src/core/base', 'src/core/ir', 'src/core/shape'],
   // The graph as a picture shows it: structure, groups, layout. Knows nothing of drawing.
   'src/core/graph-view': ['src/core/base', 'src/core/ir', 'src/core/shape', 'src/core/analysis'],
+  // Compares graphs as they are shown, by what steps say they did.
+  'src/core/diff': ['src/core/base', 'src/core/graph-view', 'src/core/step'],
   'src/core/step': ['src/core/base', 'src/core/ir', 'src/core/onnx', 'src/core/shape', 'src/core/analysis', 'zod'],
   'src/core/passes': [
     'src/core/base',

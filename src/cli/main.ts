@@ -3,6 +3,7 @@ import { asStudioError } from '../core/base/errors/index.ts';
 import { exitCodeOf, UsageError } from './args.ts';
 import type { Command } from './commands/command.ts';
 import { compare } from './commands/compare.ts';
+import { diff } from './commands/diff.ts';
 import { handover } from './commands/handover.ts';
 import { inspect } from './commands/inspect.ts';
 import { lens } from './commands/lens.ts';
@@ -17,6 +18,7 @@ const commands: readonly Command[] = [
   inspect,
   optimize,
   compare,
+  diff,
   search,
   sensitivity,
   lens,

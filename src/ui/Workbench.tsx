@@ -18,6 +18,7 @@ import { VariantStrip } from './variants/VariantStrip.tsx';
 
 const SideBySide = lazy(() => import('./charts/SideBySide.tsx'));
 const Pareto = lazy(() => import('./charts/Pareto.tsx'));
+const DiffView = lazy(() => import('./diff/DiffView.tsx'));
 const GraphView = lazy(() => import('./graph/GraphView.tsx'));
 const LayersView = lazy(() => import('./layers/LayersView.tsx'));
 const ProfileView = lazy(() => import('./profile/ProfileView.tsx'));
@@ -28,11 +29,12 @@ const VIEWS = [
   { value: 'details', label: 'Details' },
   { value: 'layers', label: 'Layers' },
   { value: 'graph', label: 'Graph' },
+  { value: 'diff', label: 'Diff' },
   { value: 'profile', label: 'Profile' },
 ] as const;
 
 /** Views that say more than the table does; it is not repeated under them. */
-const WITHOUT_TABLE: readonly View[] = ['details', 'layers', 'graph', 'profile'];
+const WITHOUT_TABLE: readonly View[] = ['details', 'layers', 'graph', 'diff', 'profile'];
 
 type View = (typeof VIEWS)[number]['value'];
 
@@ -70,6 +72,7 @@ export default function Workbench() {
                 </div>
               )}
               {view === 'graph' && <GraphView />}
+              {view === 'diff' && <DiffView />}
               {view === 'profile' && (
                 <div className={styles.scrolls}>
                   <ProfileView />

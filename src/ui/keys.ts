@@ -62,6 +62,7 @@ export const shortcuts: readonly Shortcut[] = [
     matches: plain('5'),
     run: () => studio.getState().setView('profile'),
   },
+  { keys: ['D'], does: 'Diff', matches: plain('d'), run: () => studio.getState().setView('diff') },
   { keys: ['G'], does: 'Graph', matches: plain('g'), run: () => studio.getState().setView('graph') },
   { keys: ['Ctrl', 'Z'], does: 'Undo', matches: withControl('z', false), run: () => studio.getState().undo() },
   { keys: ['Ctrl', 'Shift', 'Z'], does: 'Redo', matches: withControl('z', true), run: () => studio.getState().redo() },

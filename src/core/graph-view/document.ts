@@ -37,6 +37,8 @@ export interface GraphNode {
   readonly index: number;
   /** The attributes that tell it from others of its kind, short: "3×3, stride 2". */
   readonly summary: string;
+  /** All of them, for comparing nodes: equal texts, equal attributes, but for the contents of tensors and graphs. */
+  readonly attributes: string;
   /** Values it reads that other nodes make, subgraphs' captures included; constants are in `weights`. */
   readonly inputs: readonly string[];
   /** '' stands for one that is left out. */

@@ -12,7 +12,7 @@ import { constantsOf, type Draft, draftsOf, type GraphParts, outputsBehindProduc
 import { flowOrder } from './flow-order.ts';
 import { groupNodes } from './grouping.ts';
 import { fillScopes, type NameScope, ownScope, weightScope } from './name-scopes.ts';
-import { attributeToken, nodeSummary } from './node-summary.ts';
+import { attributesText, nodeSummary } from './node-summary.ts';
 import { nodeLabel } from './node-values.ts';
 
 export interface ExtractOptions {
@@ -173,6 +173,7 @@ class Extractor {
         family: 'other',
         index,
         summary: '',
+        attributes: '',
         inputs,
         outputs,
         types,
@@ -190,6 +191,7 @@ class Extractor {
       family: opFamily(node.opType),
       index,
       summary: nodeSummary(node),
+      attributes: attributesText(node),
       inputs,
       outputs,
       types,
@@ -267,9 +269,7 @@ class Extractor {
   #token({ kind, node, op, weights, inputs, outputs }: Draft): number {
     let text = `${kind}|${op}|${inputs.length}|${outputs.length}`;
     for (const { input, dtype, dims } of weights) text += `|${input}:${dtype}[${dims}]`;
-    if (node && node.attributes.size > 0)
-      for (const name of [...node.attributes.keys()].sort())
-        text += `|${name}=${attributeToken(node.attributes.get(name)!)}`;
+    if (node) text += attributesText(node);
     const known = this.#tokens.get(text);
     if (known !== undefined) return known;
     this.#tokens.set(text, this.#tokens.size);

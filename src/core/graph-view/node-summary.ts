@@ -83,3 +83,12 @@ export function attributeToken(attribute: Attribute): string {
       return attribute.type;
   }
 }
+
+/** All attributes as one text, for comparing nodes. */
+export function attributesText(node: Node): string {
+  if (node.attributes.size === 0) return '';
+  let text = '';
+  for (const name of [...node.attributes.keys()].sort())
+    text += `|${name}=${attributeToken(node.attributes.get(name)!)}`;
+  return text;
+}

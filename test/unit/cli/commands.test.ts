@@ -618,4 +618,17 @@ describe('choosing precision', () => {
     expect(none.stderr).toContain('has no counterpart');
     expect((await whittle(['handover', '--preset', 'int4-awq', '--to', 'word'])).code).toBe(2);
   });
+
+  test('diff: what a recipe changes and by which step, two files, and no differences as exit code 0', async () => {
+    const made = await whittle(['diff', model, '--preset', 'int4-rtn']);
+    expect(made.code).toBe(1);
+    expect(made.stdout).toMatch(/^replaced +MatMul → MatMulNBits .*Weight-only/m);
+    await whittle(['optimize', model, '--preset', 'int4-rtn', '-o', 'four.onnx']);
+    const files = await whittle(['diff', model, 'four.onnx', '--json']);
+    expect(JSON.parse(files.stdout).counts.replaced + JSON.parse(files.stdout).counts.fused).toBeGreaterThan(0);
+    const same = await whittle(['diff', model, model]);
+    expect(same.code).toBe(0);
+    expect(same.stdout).toContain('no differences');
+    expect((await whittle(['diff', model])).code).toBe(2);
+  });
 });

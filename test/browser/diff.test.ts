@@ -1,0 +1,145 @@
+// What a recipe did to the graph, on the built page; reports and hand-over, which leave it as files.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type App, dropFiles, startApp, waitForRun } from './support/app.ts';
+import { smallClassifier } from './support/models.ts';
+
+let app: App;
+let model: Uint8Array;
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+beforeAll(async () => {
+  app = await startApp();
+  model = await smallClassifier();
+});
+afterAll(() => app.close());
+
+async function onModel(
+  options: { dark?: boolean; width?: number },
+  body: (page: Page) => Promise<void>,
+): Promise<void> {
+  const opened = await app.open({ height: 900, ...options });
+  try {
+    await dropFiles(opened.page, [{ name: 'classifier.onnx', bytes: model }]);
+    await opened.page.locator('article[data-variant]').nth(1).waitFor();
+    await body(opened.page);
+    expect(opened.problems).toEqual([]);
+  } finally {
+    await opened.context.close();
+  }
+}
+
+async function expectAccessible(page: Page, where: string): Promise<void> {
+  await page.evaluate((source) => {
+    if (!('axe' in globalThis)) new Function(source)();
+  }, axe);
+  await page.waitForTimeout(300);
+  const found = await page.evaluate(async () => {
+    type Run = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
+    const { axe: checker } = globalThis as unknown as { axe: { run(context: Document): Promise<Run> } };
+    const { violations } = await checker.run(document);
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ''}`);
+  });
+  expect(found, where).toEqual([]);
+}
+
+const select = (page: Page, name: string) =>
+  page.locator('article[data-variant] button[aria-pressed]', { hasText: name }).first().click();
+
+describe('diff', () => {
+  test('lists what changed by which step, draws it, filters, walks by keys and leads to the graph', async () => {
+    await onModel({}, async (page) => {
+      await select(page, 'INT4 RTN');
+      await page.keyboard.press('d');
+      const summary = page.getByText(/nodes became \d+/);
+      await summary.waitFor({ timeout: 60_000 });
+      const view = page.getByRole('region', { name: /^Difference between/ });
+      await view.getByLabel('Kind of difference').selectOption('replaced');
+      const rows = view.locator('[data-item] button');
+      const titles = await rows.allTextContents();
+      expect(titles.length).toBeGreaterThan(0);
+      expect(titles.every((title) => title.includes('MatMulNBits') && title.includes('Weight-only blocks'))).toBe(true);
+      await rows.first().click();
+      await view.getByRole('heading', { name: /^Replaced: .*MatMulNBits/ }).waitFor();
+      expect(await view.locator('figure', { hasText: 'Before' }).locator('li').first().textContent()).toMatch(
+        /^(Gemm|MatMul)/,
+      );
+      await view.locator('figure', { hasText: 'After' }).locator('canvas').first().waitFor();
+      await page.keyboard.press('ArrowDown');
+      expect(await rows.nth(1).getAttribute('aria-pressed')).toBe('true');
+      await view.getByLabel('Search in the differences').fill('no such operator');
+      await view.getByText('0 differences').waitFor();
+      await view.getByLabel('Search in the differences').fill('');
+      await expectAccessible(page, 'diff');
+      await view.getByRole('button', { name: 'Show in graph' }).click();
+      await page.getByRole('region', { name: /^Graph of/ }).waitFor();
+    });
+  });
+
+  test('two variants against each other, the sides swapped, on a phone in the dark', async () => {
+    await onModel({ width: 390, dark: true }, async (page) => {
+      await select(page, 'INT4 RTN');
+      await page.getByRole('button', { name: 'Diff', exact: true }).click();
+      const nodes = page.getByText(/nodes became \d+/);
+      await nodes.waitFor({ timeout: 60_000 });
+      const [, before, after] = /(\d+) nodes became (\d+)/.exec((await nodes.textContent())!)!;
+      await page.getByRole('button', { name: 'Swap the sides' }).click();
+      await page.getByText(`${after} nodes became ${before}`).waitFor({ timeout: 60_000 });
+      await expectAccessible(page, 'diff, 390 px, dark');
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+    });
+  });
+});
+
+describe('what leaves the page', () => {
+  test('a report as one HTML file that prints on two pages and asks nothing of the network', async () => {
+    await onModel({}, async (page) => {
+      await page.getByRole('button', { name: 'Run all' }).click();
+      await waitForRun(page);
+      await page.getByRole('button', { name: 'Download' }).click();
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        page.getByRole('menuitem', { name: /^Web page/ }).click(),
+      ]);
+      expect(download.suggestedFilename()).toBe('classifier.report.html');
+      const html = readFileSync(await download.path(), 'utf8');
+      const context = await app.browser.newContext();
+      const requests: string[] = [];
+      const reader = await context.newPage();
+      reader.on('request', (request) => requests.push(request.url()));
+      const address = 'https://report.test/';
+      await context.route(address, (route) => route.fulfill({ contentType: 'text/html', body: html }));
+      await reader.goto(address);
+      expect(requests).toEqual([address]);
+      expect(await reader.locator('h1').textContent()).toContain(
+        'Which of 3 variants of classifier.onnx may replace it',
+      );
+      expect(await reader.locator('svg').count()).toBeGreaterThanOrEqual(3);
+      await expectAccessible(reader, 'HTML report');
+      const pdf = (await reader.pdf({ preferCSSPageSize: true })).toString('latin1');
+      expect(pdf.match(/\/Type\s*\/Page[^s]/g)!.length).toBeLessThanOrEqual(2);
+      await context.close();
+    });
+  });
+
+  test('a recipe handed over to another tool, with what maps exactly', async () => {
+    await onModel({}, async (page) => {
+      await select(page, 'INT4 RTN');
+      await page.getByRole('button', { name: 'Download' }).click();
+      await page.getByRole('menuitem', { name: /^Hand over/ }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByRole('tab', { name: /^onnxruntime/ }).click();
+      await dialog.getByRole('heading', { name: 'Maps exactly' }).waitFor();
+      await page.keyboard.press('ArrowDown');
+      expect(await dialog.getByRole('tab', { name: /^Olive/ }).getAttribute('aria-selected')).toBe('true');
+      await expectAccessible(page, 'hand over');
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        dialog.getByRole('button', { name: 'olive.yaml' }).click(),
+      ]);
+      expect(readFileSync(await download.path(), 'utf8')).toContain('OnnxBlockWiseRtnQuantization');
+    });
+  });
+});
