@@ -83,6 +83,7 @@ export interface CreationLog {
 
 const VERBOSE = 0;
 const WARNING = 2;
+const FATAL = 4;
 
 export function createOrtPort(runtime: OrtRuntime): SessionPort {
   // WebGPU sessions must not be created concurrently in one worker, so creations queue up.
@@ -224,6 +225,9 @@ async function bytesOf(data: Uint8Array | Blob): Promise<Uint8Array> {
   }
 }
 
+/** A run that fails throws what the runtime has to say; its log would only repeat it on the console. */
+const quietRun: InferenceSession.RunOptions = { logSeverityLevel: FATAL };
+
 interface SessionFacts {
   readonly threads: number;
   readonly createMs: number;
@@ -268,7 +272,7 @@ class OrtSession implements Session {
       ortFeeds[name] = toOrtTensor(this.#runtime.ort.Tensor as TensorConstructor, name, tensor);
     }
     try {
-      const results = await this.#native.run(ortFeeds);
+      const results = await this.#native.run(ortFeeds, quietRun);
       throwDeviceErrors(this.#runtime, 'run');
       return new Map(this.#native.outputNames.map((name) => [name, fromOrtTensor(name, results[name]!)]));
     } catch (error) {
