@@ -36,7 +36,7 @@ export function reportHtml(report: Report, links: ReportLinks = {}): string {
     // Nothing may be fetched or run, whatever a name in the report holds.
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
     `<title>${xmlText(title)}</title><style>${stylesheet}</style></head>`,
-    `<body>${body.join('\n')}</body></html>`,
+    `<body><main>${body.join('\n')}</main></body></html>`,
     '',
   ].join('\n');
 }
