@@ -80,7 +80,7 @@ const canonical = (index: number) => {
 const studyOf = (change: Partial<Study> = {}): Study =>
   studySchema.parse({
     model: { kind: 'file', name: 'other.onnx', sha256: 'a'.repeat(64), byteLength: 1 },
-    variants: presets.slice(0, 3).map((_, index) => canonical(index)),
+    variants: ['original', 'simplify', 'fp16'].map((id) => canonical(presets.findIndex((one) => one.id === id))),
     task: { kind: 'random', samples: 4 },
     plan: { latencyRuns: 4, warmupRuns: 0 },
     ...change,
