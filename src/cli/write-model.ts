@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { open, rename, writeFile } from 'node:fs/promises';
+import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BytePart } from '../core/base/bytes.ts';
 import { partsByteLength } from '../core/base/bytes.ts';
@@ -39,9 +39,13 @@ export async function writeModelFiles(path: string, files: ModelFiles, job: JobC
   return plan.map((entry) => entry.path);
 }
 
-/** @throws StudioError storage/unwritable */
-export async function writeTextFile(path: string, text: string): Promise<void> {
+/**
+ * @param intoFolder make the folder of the file where it is missing: for files that a folder was named for
+ * @throws StudioError storage/unwritable
+ */
+export async function writeTextFile(path: string, text: string, { intoFolder = false } = {}): Promise<void> {
   try {
+    if (intoFolder) await mkdir(dirname(path), { recursive: true });
     await writeFile(path, text);
   } catch (error) {
     throw unwritable(error, path, []);

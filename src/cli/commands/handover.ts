@@ -18,7 +18,12 @@ const options = {
   },
   to: { type: 'string', value: 'FORMAT', help: `${handoverFormats.join(', ')} (default: list what there is)` },
   model: { type: 'string', value: 'NAME', help: 'the model file that the result names (default: model.onnx)' },
-  out: { type: 'string', short: 'o', value: 'FOLDER', help: 'write the file there instead of printing it' },
+  out: {
+    type: 'string',
+    short: 'o',
+    value: 'FOLDER',
+    help: 'write the file there (made if missing) instead of printing it',
+  },
 } satisfies Record<string, OptionSpec>;
 
 export const handover: Command = {
@@ -57,7 +62,7 @@ async function emit(made: Handover, folder: string | undefined): Promise<void> {
   }
   for (const { fileName, text } of files) {
     const path = join(folder, fileName);
-    await writeTextFile(path, text);
+    await writeTextFile(path, text, { intoFolder: true });
     process.stdout.write(`${path}\n`);
   }
 }

@@ -609,10 +609,11 @@ describe('choosing precision', () => {
     expect(list.stdout).toMatch(/^llm-compressor +approximate/m);
     const script = await whittle(['handover', '--preset', 'int4-rtn', '--to', 'onnxruntime', '--model', 'det.onnx']);
     expect(script.stdout).toContain('MODEL = "det.onnx"');
-    const written = await whittle(['handover', '--preset', 'int8-static', '--to', 'olive', '-o', folder]);
+    const place = join(folder, 'new/place');
+    const written = await whittle(['handover', '--preset', 'int8-static', '--to', 'olive', '-o', place]);
     expect(written.code).toBe(0);
-    expect(readFileSync(join(folder, 'olive.yaml'), 'utf8')).toContain('OnnxStaticQuantization');
-    expect(existsSync(join(folder, 'calibration.py'))).toBe(true);
+    expect(readFileSync(join(place, 'olive.yaml'), 'utf8')).toContain('OnnxStaticQuantization');
+    expect(existsSync(join(place, 'calibration.py'))).toBe(true);
     const none = await whittle(['handover', '--preset', 'int4-awq', '--to', 'onnxruntime']);
     expect(none.code).toBe(1);
     expect(none.stderr).toContain('has no counterpart');
