@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { attrFloat, attrInt } from '../ir/attributes.ts';
+import { makeNode } from '../ir/build.ts';
+import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
+import { type Projected, projectionBias } from './support/attention-bias.ts';
+import { MaskMaker, type MaskPlan, planMask } from './support/attention-mask.ts';
+import { Maker, removeUnread } from './support/attention-operands.ts';
+import { type AttentionMatch, matchAttention } from './support/attention-pattern.ts';
+import { contribSupport, importContrib, operatorsParam } from './support/contrib.ts';
+import { factsIn } from './support/facts.ts';
+import { containsOp, editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
+
+const ops = ['Softmax'];
+
+const params = z.object({
+  operators: operatorsParam(
+    'any: MultiHeadAttention of onnxruntime. standard: nothing is fused, since the standard operator has a kernel on the CPU only.',
+  ),
+});
+
+function fuse(
+  ctx: StepContext,
+  { editor }: Scope,
+  maker: Maker,
+  masks: MaskMaker,
+  match: AttentionMatch,
+  plan: MaskPlan,
+) {
+  const { query, key, value, transpose } = match;
+  const q = maker.flat(query, true);
+  // A cache of earlier keys is joined by head: such keys and values are taken as they are.
+  const isFlat = key.bySequence !== undefined && value.bySequence !== undefined;
+  const k = isFlat ? maker.flat(key, true) : maker.byHead(key);
+  const v = isFlat ? maker.flat(value, false) : maker.byHead(value);
+  const projected: Projected = isFlat
+    ? projectionBias(maker, [q.value, k.value, v.value], [query.heads * query.size, value.heads * value.size])
+    : { inputs: [q.value, k.value, v.value], bias: '' };
+  const bias = masks.bias(maker, match, plan, projected.inputs[0]!, {
+    value: projected.inputs[1]!,
+    axis: isFlat ? 1 : 2,
+  });
+  const inputs = [...projected.inputs, projected.bias, '', bias ?? ''];
+  while (inputs.at(-1) === '') inputs.pop();
+  const reshape = editor.singleConsumer(transpose.outputs[0]!);
+  const merged = maker.facts(reshape?.outputs[0] ?? '')?.shape;
+  const width = value.heads * value.size;
+  const isMerged =
+    isOp(reshape, 'Reshape') && merged?.length === 3 && merged[2] === width && merged[1] === query.length;
+  const before = isMerged ? reshape.inputs[0]! : transpose.inputs[0]!;
+  const last = isMerged ? reshape : transpose;
+  const output = last.outputs[0]!;
+  // What was known of the value by this name goes on to hold.
+  editor.removeNode(last);
+  const result = isMerged && !plan.guard ? output : editor.freshName(`${maker.label}/MultiHeadAttention_output`);
+  const fused = makeNode({
+    opType: 'MultiHeadAttention',
+    domain: importContrib(ctx.model),
+    name: editor.freshName(`${maker.label}/MultiHeadAttention`),
+    inputs,
+    outputs: [result],
+    attributes: { num_heads: attrInt(query.heads), scale: attrFloat(match.factor * q.factor * k.factor) },
+  });
+  editor.addNode(fused);
+  const guarded = plan.guard
+    ? maker.node('Mul', [result, masks.rowsWithKeys(maker, plan.guard)], {}, isMerged ? output : undefined)
+    : result;
+  if (!isMerged) maker.node('Reshape', [guarded, maker.ints(0, 0, value.heads, value.size)], {}, output);
+  const unread = editor.producerOf(before);
+  if (unread) removeUnread(editor, [unread]);
+  ctx.ledger.record('fused an attention', [labelOf(match.softmax)], [labelOf(fused)]);
+}
+
+/** The projections stay MatMul nodes, so that quantizers find their weights. */
+export const step = defineStep({
+  id: 'fuse-attention',
+  title: 'Fuse attention',
+  summary:
+    'Replaces scaled dot-product attention written out (heads split off, two products, scale, mask, softmax, heads merged) by the one operator.',
+  section: 'fusion',
+  order: 234,
+  params,
+  precision: 'exact-within-fp',
+  needs: {},
+  source: 'Vaswani et al. 2017 (arXiv 1706.03762), equation 1; com.microsoft.MultiHeadAttention-1 of onnxruntime 1.30',
+  runsOn: ({ operators }) =>
+    operators === 'any' ? { ...runsEverywhere, ...contribSupport('MultiHeadAttention') } : runsEverywhere,
+  run: async (ctx, { operators }) => {
+    if (operators === 'standard' || !containsOp(ctx.model.graph, ops)) return;
+    const table = await ctx.shapes();
+    await editEveryGraph(
+      ctx,
+      (scope) => {
+        const facts = factsIn(table, scope.graph, scope.kind);
+        const masks = new MaskMaker();
+        for (const node of scope.nodes) {
+          const match = scope.editor.has(node) ? matchAttention(scope.editor, node, facts) : undefined;
+          if (!match) continue;
+          const maker = new Maker(scope.editor, facts, scope.opset, labelOf(node));
+          const plan = planMask(maker, match);
+          if (plan) fuse(ctx, scope, maker, masks, match, plan);
+        }
+      },
+      { ops },
+    );
+  },
+});

@@ -1,0 +1,138 @@
+/** softmax(scale * Q K^T + bias) V, written out in elementary operators. */
+import { intAttr, intsAttr } from '../../ir/attributes.ts';
+import type { GraphEditor } from '../../ir/editor.ts';
+import type { Node } from '../../ir/types.ts';
+import { type Operand, scaleOf, traceOperand } from './attention-operands.ts';
+import { scalarOf } from './constants.ts';
+import { type FactLookup, sameShape } from './facts.ts';
+import { madeBy, otherOperand } from './pattern.ts';
+import { isOp } from './scopes.ts';
+
+/** What is done to the scores before the softmax: something added, or some replaced by a constant. */
+export type Masking =
+  | { readonly kind: 'add'; readonly value: string }
+  /** Scores stay where the condition equals `keeps`; elsewhere they become the fill. */
+  | { readonly kind: 'where'; readonly condition: string; readonly keeps: boolean; readonly fill: string };
+
+export interface AttentionMatch {
+  readonly query: Operand;
+  readonly key: Operand;
+  readonly value: Operand;
+  /** Of the product of query and key, besides the factors of the operands. */
+  readonly factor: number;
+  /** In the order of application, at most two. */
+  readonly maskings: readonly Masking[];
+  /** Rows whose probabilities are not numbers, since all their scores are -inf, count as zeros. */
+  readonly guarded: boolean;
+  readonly softmax: Node;
+  /** The last node: it makes [batch, length, heads, size]. */
+  readonly transpose: Node;
+}
+
+/** @param softmax a Softmax that may be one of scores */
+export function matchAttention(editor: GraphEditor, softmax: Node, facts: FactLookup): AttentionMatch | undefined {
+  if (!isOp(softmax, 'Softmax') || facts(softmax.outputs[0]!)?.dtype !== 'float32') return undefined;
+  const axis = intAttr(softmax, 'axis', -1);
+  if (facts(softmax.outputs[0]!)?.shape?.length !== 4 || (axis !== -1 && axis !== 3)) return undefined;
+  const tail = tailOf(editor, softmax.outputs[0]!);
+  const scores = tail && scoresBefore(editor, softmax.inputs[0]!);
+  if (!scores) return undefined;
+  const query = traceOperand(editor, facts, scores.product.inputs[0]!, false);
+  const key = traceOperand(editor, facts, scores.product.inputs[1]!, true);
+  const value = traceOperand(editor, facts, tail.product.inputs[1]!, false);
+  if (!query || !key || !value || !fitTogether(query, key, value)) return undefined;
+  if ([value.byHead, value.bySequence].some((form) => form && form.factor !== 1)) return undefined;
+  const { factor, maskings } = scores;
+  return { query, key, value, factor, maskings, guarded: tail.guarded, softmax, transpose: tail.transpose };
+}
+
+function fitTogether(query: Operand, key: Operand, value: Operand): boolean {
+  return (
+    query.heads === key.heads &&
+    key.heads === value.heads &&
+    query.size === key.size &&
+    sameShape([query.batch, key.batch, key.length], [key.batch, value.batch, value.length])
+  );
+}
+
+/** The product with the values after the probabilities, and the Transpose behind it. */
+function tailOf(editor: GraphEditor, probabilities: string) {
+  let current = probabilities;
+  let guarded = false;
+  const check = editor.consumersOf(current).find((node) => isOp(node, 'IsNaN'));
+  if (check) {
+    const where = editor.singleConsumer(check.outputs[0]!);
+    const reads = isOp(where, 'Where') && where.inputs[0] === check.outputs[0] && where.inputs[2] === current;
+    const isZero = reads && scalarOf(editor.constantOf(where.inputs[1]!)) === 0;
+    if (!isZero || editor.countUses(current) !== 2 || editor.isGraphOutput(current)) return undefined;
+    current = where.outputs[0]!;
+    guarded = true;
+  }
+  const product = editor.singleConsumer(current);
+  if (!isOp(product, 'MatMul') || product.inputs[0] !== current) return undefined;
+  const transpose = editor.singleConsumer(product.outputs[0]!);
+  if (!isOp(transpose, 'Transpose') || intsAttr(transpose, 'perm')?.join() !== '0,2,1,3') return undefined;
+  return { product, transpose, guarded };
+}
+
+/** Goes back from the softmax to the product of query and key. */
+function scoresBefore(editor: GraphEditor, start: string) {
+  const maskings: Masking[] = [];
+  let factor = 1;
+  let current = start;
+  for (let step = 0; step < LONGEST; step++) {
+    if (!editor.singleConsumer(current)) return undefined;
+    const node = editor.producerOf(current);
+    if (isOp(node, 'MatMul')) return { product: node, factor, maskings: maskings.reverse() };
+    const scaled = scaleOf(editor, node);
+    if (scaled) {
+      // A mask below would be scaled as well.
+      if (maskings.length > 0 && !isOp(node, 'Mul', 'Div')) return undefined;
+      factor *= scaled.factor;
+      current = scaled.value;
+      continue;
+    }
+    // What is scaled after a mask was added is not of this form.
+    if (factor !== 1) return undefined;
+    const next = maskingOf(editor, node);
+    if (!next || maskings.length === 2) return undefined;
+    maskings.push(next.masking);
+    current = next.scores;
+  }
+  return undefined;
+}
+
+function maskingOf(editor: GraphEditor, node: Node | undefined): { masking: Masking; scores: string } | undefined {
+  if (isOp(node, 'Add')) {
+    const scores = node.inputs.find((input) => leadsToProduct(editor, input));
+    const value = scores === undefined ? undefined : otherOperand(node, scores);
+    return value === undefined ? undefined : { masking: { kind: 'add', value }, scores: scores! };
+  }
+  if (!isOp(node, 'Where')) return undefined;
+  const [condition, whenTrue, whenFalse] = node.inputs as [string, string, string];
+  const keeps = leadsToProduct(editor, whenTrue);
+  const [scores, fill] = keeps ? [whenTrue, whenFalse] : [whenFalse, whenTrue];
+  if (!isFarBelow(scalarOf(editor.constantOf(fill))) || !leadsToProduct(editor, scores)) return undefined;
+  return { masking: { kind: 'where', condition, keeps, fill }, scores };
+}
+
+/** A sum of a score and the fill must round to the fill, and its exponential to 0. */
+function isFarBelow(fill: number | undefined): boolean {
+  return fill !== undefined && fill < -1e30;
+}
+
+const LONGEST = 6;
+
+/** Scores are a product that scaling and masking follow; a mask is made otherwise. */
+function leadsToProduct(editor: GraphEditor, start: string): boolean {
+  const pending = [start];
+  for (let step = 0; step < 2 * LONGEST; step++) {
+    const value = pending.pop();
+    if (value === undefined) return false;
+    if (!editor.singleConsumer(value)) continue;
+    if (madeBy(editor, value, 'MatMul')) return true;
+    const node = madeBy(editor, value, 'Mul', 'Div', 'Add', 'Where');
+    if (node) pending.push(...node.inputs.filter((input) => editor.constantOf(input) === undefined));
+  }
+  return false;
+}
