@@ -1,0 +1,49 @@
+/** Attention written out as exporters write it, and what nearly is. */
+import type { Pieces, Value, Writer } from '../random/writer.ts';
+
+const HEADS = 2;
+
+/** Heads split off: [batch, length, width] to [batch, heads, length, size], or the key's [batch, heads, size, length]. */
+function byHead(w: Writer, x: Value, size: number, isKey: boolean): Value {
+  const [batch, length, width] = x.shape as [number, number, number];
+  const projected = w.emit('MatMul', [x.name, w.noise([width, HEADS * size], 0.5)], [batch, length, HEADS * size]);
+  const biased = w.rng.int(2) ? w.emit('Add', [projected.name, w.noise([HEADS * size])], projected.shape) : projected;
+  const split = w.emit('Reshape', [biased.name, w.ints(0, 0, HEADS, size)], [batch, length, HEADS, size]);
+  const shape = isKey ? [batch, HEADS, size, length] : [batch, HEADS, length, size];
+  return w.emit('Transpose', [split.name], shape, { perm: isKey ? [0, 2, 3, 1] : [0, 2, 1, 3] });
+}
+
+function masked(w: Writer, scores: Value, length: number): Value {
+  switch (w.rng.int(4)) {
+    case 0:
+      return w.emit('Add', [scores.name, w.noise([length, length])], scores.shape);
+    case 1:
+      return w.emit('Add', [scores.name, w.noise([1, HEADS, 1, length])], scores.shape);
+    case 2: {
+      // A bias of each head that is scaled as well: not the operator's form.
+      const sum = w.emit('Add', [scores.name, w.noise([1, 1, 1, length])], scores.shape);
+      return w.emit('Mul', [sum.name, w.scalar(0.5)], scores.shape);
+    }
+    default:
+      return scores;
+  }
+}
+
+export const pieces: Pieces = {
+  'attention written out': (w) => {
+    const x = w.pick(({ shape }) => shape.length === 3 && shape[1]! <= 16);
+    if (!x) return;
+    const [batch, length] = x.shape as [number, number, number];
+    const size = 1 + w.rng.int(3);
+    const [query, key, value] = [byHead(w, x, size, false), byHead(w, x, size, true), byHead(w, x, size, false)];
+    const shape = [batch, HEADS, length, length];
+    const product = w.emit('MatMul', [query.name, key.name], shape);
+    const scaled = w.emit('Mul', [product.name, w.scalar(size ** -0.5)], shape);
+    // Over the queries instead of the keys: not attention.
+    const axis = w.rng.int(5) === 0 ? 2 : -1;
+    const weights = w.emit('Softmax', [masked(w, scaled, length).name], shape, { axis });
+    const mixed = w.emit('MatMul', [weights.name, value.name], [batch, HEADS, length, size]);
+    const moved = w.emit('Transpose', [mixed.name], [batch, length, HEADS, size], { perm: [0, 2, 1, 3] });
+    if (w.rng.int(4)) w.emit('Reshape', [moved.name, w.ints(0, 0, HEADS * size)], [batch, length, HEADS * size]);
+  },
+};
