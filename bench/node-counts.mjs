@@ -1,10 +1,12 @@
 // Nodes that Whittle's simplify preset leaves beside onnxruntime, onnxscript, onnxsim and others, on exported models
 // (bench/models/export.py), the samples and models from npm; errors of the outputs; latency on WASM. Writes
 // docs/OPTIMIZATION-TABLE.md.
-//   node bench/node-counts.mjs [FOLDER] [--only=NAME,...] [--latency] [--no-onnxsim] [--keep=FOLDER]
+//   node bench/node-counts.mjs [FOLDER] [--only=NAME,...] [--latency[=webgpu]] [--no-onnxsim] [--no-counts] [--keep=FOLDER]
 // FOLDER: what export.py wrote (default .cache/exports); without it the table has the samples and npm models alone, and
 // goes to .cache/node-counts. --only: no table, but the counts and operators of these models. --latency: measures it
-// anew (minutes); otherwise the last measurement stands. --keep: saves Whittle's results.
+// anew (minutes; with --only for these models) on WASM, or on WebGPU where there is a GPU, otherwise the last measurement
+// stands; --no-counts: nothing else. --keep: saves Whittle's results. onnxsim runs here where
+// bench/models/competitors.json has no result of it; results are kept in .cache/node-counts, since each takes seconds.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -21,7 +23,7 @@ const flagValue = (flag) => given.find((one) => one.startsWith(`--${flag}=`))?.s
 const folder = given.find((one) => !one.startsWith('--')) ?? join(root, '.cache/exports');
 const only = flagValue('only')?.split(',');
 const cache = join(root, '.cache/node-counts');
-const latencyPath = join(cache, 'latency.json');
+const latencyPaths = { wasm: join(cache, 'latency-wasm.json'), webgpu: join(root, 'bench/models/latency-webgpu.json') };
 
 async function main() {
   mkdirSync(cache, { recursive: true });
@@ -33,25 +35,31 @@ async function main() {
   if (!existsSync(join(folder, 'index.json'))) console.log(`no exports in ${folder}: the samples and npm models alone`);
   const options = { work, cache, onnxsim: !given.includes('--no-onnxsim'), keep: flagValue('keep') };
   const rows = [];
-  for (const subject of chosen) {
-    const row = await measure(core, subject, options);
+  for (const subject of given.includes('--no-counts') ? [] : chosen) {
+    const measured = competitors.models[subject.name]?.onnxsim !== undefined;
+    const row = await measure(core, subject, { ...options, onnxsim: options.onnxsim && !measured });
     rows.push(row);
     console.log(lineOf(row, competitors));
     if (only)
       console.log(`  ours ${JSON.stringify(row.whittle?.histogram)}\n  ORT  ${JSON.stringify(row.ort?.histogram)}`);
   }
-  if (given.includes('--latency')) {
-    const latency = await measureLatency(core, chosen, work, (line) => console.log(line));
-    if (!only) writeFileSync(latencyPath, JSON.stringify(latency));
+  const kind = flagValue('latency') ?? (given.includes('--latency') ? 'wasm' : undefined);
+  if (kind) {
+    const found = await measureLatency(core, chosen, work, kind, (line) => console.log(line));
+    const earlier = only ? (readJson(latencyPaths[kind])?.models ?? {}) : {};
+    const text = JSON.stringify({ ...found, models: { ...earlier, ...found.models } }, null, 2);
+    writeFileSync(latencyPaths[kind], `${text}\n`);
   }
-  if (only) return;
-  const latency = existsSync(latencyPath) ? JSON.parse(readFileSync(latencyPath, 'utf8')) : undefined;
+  if (only || rows.length === 0) return;
+  const latency = { wasm: readJson(latencyPaths.wasm), webgpu: readJson(latencyPaths.webgpu) };
   const complete = existsSync(join(folder, 'index.json')) && options.onnxsim;
   const target = join(complete ? join(root, 'docs') : cache, 'OPTIMIZATION-TABLE.md');
   writeFileSync(join(cache, 'rows.json'), JSON.stringify(rows));
   writeFileSync(target, tableText({ rows, competitors, failed: failedExports(folder), latency }));
   console.log(`written: ${target}`);
 }
+
+const readJson = (path) => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined);
 
 function lineOf(row, competitors) {
   const { best, verdict } = judge(row, resultsOf(row, competitors.models[row.name] ?? {}));

@@ -11,7 +11,12 @@ const npm = [
     shapes: { input: [1, 1536], h: [2, 1, 64], c: [2, 1, 64], sr: [] },
   },
 ];
-const sampleShapes = { 'silero-vad': { input: [1, 576], state: [2, 1, 128], sr: [] } };
+const sampleShapes = {
+  // A page of the size that it was trained for: on a tiny one its outputs are next to nothing.
+  'ocr-det': { x: [1, 3, 320, 320] },
+  'ocr-cls': { x: [1, 3, 48, 192] },
+  'silero-vad': { input: [1, 576], state: [2, 1, 128], sr: [] },
+};
 /** Where a sample's model leaves a dimension open. */
 const defaultDims = { batch: 2, sequence: 16 };
 

@@ -13,7 +13,13 @@ const groups = [
 export function tableText({ rows, competitors, failed, latency }) {
   const judged = rows.map((row) => {
     const results = resultsOf(row, competitors.models[row.name] ?? {});
-    return { row, results, ...judge(row, results), latency: latency?.models[row.name] };
+    return {
+      row,
+      results,
+      ...judge(row, results),
+      wasm: latency.wasm?.models[row.name],
+      webgpu: latency.webgpu?.models[row.name],
+    };
   });
   const sections = groups.flatMap(([group, title]) => {
     const own = judged.filter(({ row }) => row.group === group);
@@ -39,35 +45,39 @@ function head(judged, competitors, latency) {
     '',
     `- Lost: ${names(lost)}.`,
     ...(failures.length ? [`- Failed: ${names(failures)}.`] : []),
-    ...latencyHead(judged, latency),
+    ...latencyHead('WASM', 'wasm', judged, latency.wasm),
+    ...latencyHead('WebGPU', 'webgpu', judged, latency.webgpu),
     '',
     'How it is counted: nodes of the graph, of its subgraphs and of functions; Constant nodes count for everybody. Whittle is',
     'the `simplify` preset with its defaults; "portable" is the same with standard operators alone. "ORT" is what onnxruntime',
     'saves at level extended (level all adds layout operators of the processor it ran on). "ORT tf" is the best of',
     '`onnxruntime.transformers.optimizer` at opt_level 0, 1 and 2 with the right model type; "onnxscript" the best of its optimizer and its',
     'onnxruntime fusions. A number in ~~strikes~~ does not count, because the result does not run or its outputs are wrong',
-    '(more than 1e-3 of their range). "error" is the largest difference of any output element from the unoptimized model over',
+    '(more than 1e-3 of their range, or four times what the optimizer of onnxruntime moves them, where that is more). "error" is the largest difference of any output element from the unoptimized model over',
     'the largest magnitude of that output, run by onnxruntime without further optimization; "torch" the same from what torch',
-    'computed. "ms" is read, all steps and write, in Node, once, on a shared machine. Bold: we lose.',
+    'computed. "ms" is read, all steps and write, in Node, once, on a shared machine. "WASM" and "WebGPU" are ratios of median',
+    'latencies, ours to the original, both optimized by onnxruntime at level all. Bold: we lose.',
   ];
 }
 
-function latencyHead(judged, latency) {
+function latencyHead(title, kind, judged, latency) {
   if (!latency) return [];
-  const measured = judged.filter(({ latency: one }) => one?.ratio !== undefined);
-  const slower = measured.filter(({ latency: one }) => one.ratio > 1.05);
-  const middle = measured.map(({ latency: one }) => one.ratio).sort((a, b) => a - b)[measured.length >> 1];
+  const measured = judged.filter((one) => one[kind]?.ratio !== undefined);
+  const slower = measured.filter((one) => one[kind].ratio > 1.05);
+  const failed = judged.filter((one) => one[kind]?.failure !== undefined);
+  const middle = measured.map((one) => one[kind].ratio).sort((a, b) => a - b)[measured.length >> 1];
+  const listed = (list, text) => list.map((one) => `${one.row.name} ${text(one[kind])}`).join(', ') || 'none';
   return [
-    `- Latency on WASM (${latency.conditions}): median ratio ${middle?.toFixed(2)} over ${measured.length} models, slower by more than 5 % on ${slower.length}: ${slower.map(({ row, latency: one }) => `${row.name} ${one.ratio.toFixed(2)}`).join(', ') || 'none'}.`,
+    `- Latency on ${title} (${latency.conditions}): median ratio to the original ${middle?.toFixed(2)} over ${measured.length} models; slower by more than 5 %: ${listed(slower, ({ ratio }) => ratio.toFixed(2))}.${failed.length > 0 ? ` Not measured: ${listed(failed, ({ failure }) => `(${short(failure)})`)}.` : ''}`,
   ];
 }
 
 function section(own, group) {
   const lines = [
-    '| model | before | Whittle | portable | ORT | ORT tf | onnxscript | onnxsim | best other | error | torch | ms | WASM |',
-    '|---|---|---|---|---|---|---|---|---|---|---|---|---|',
+    '| model | before | Whittle | portable | ORT | ORT tf | onnxscript | onnxsim | best other | error | torch | ms | WASM | WebGPU |',
+    '|---|---|---|---|---|---|---|---|---|---|---|---|---|---|',
   ];
-  for (const { row, results, best, verdict, latency } of own) {
+  for (const { row, results, best, verdict, wasm, webgpu } of own) {
     const name = row.name.replace(new RegExp(`\\.${group}$`), '');
     const lost = verdict === 'lost' || verdict === 'failed';
     const cells = [
@@ -80,11 +90,8 @@ function section(own, group) {
       errorText(row.whittle),
       row.whittle?.torchError === undefined ? '' : row.whittle.torchError.toExponential(0),
       row.whittle ? Math.round(row.whittle.ms) : '',
-      latency?.ratio === undefined
-        ? ''
-        : latency.ratio > 1.05
-          ? `**${latency.ratio.toFixed(2)}**`
-          : latency.ratio.toFixed(2),
+      ratioText(wasm),
+      ratioText(webgpu),
     ];
     lines.push(`| ${cells.join(' | ')} |`);
   }
@@ -92,6 +99,11 @@ function section(own, group) {
 }
 
 const nodesText = (result) => (result === undefined ? '–' : result.counts ? `${result.nodes}` : `~~${result.nodes}~~`);
+
+function ratioText(found) {
+  if (found?.ratio === undefined) return '';
+  return found.ratio > 1.05 ? `**${found.ratio.toFixed(2)}**` : found.ratio.toFixed(2);
+}
 
 function errorText(whittle) {
   if (whittle === undefined || whittle.doesNotRun) return 'does not run';

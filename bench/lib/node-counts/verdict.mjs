@@ -15,12 +15,17 @@ export function bestOf(others, prefix) {
   return best;
 }
 
+/** Where rounding alone moves outputs far (a sigmoid near 0), by what onnxruntime's own optimizer moves them. */
+function toleranceOf(row) {
+  return Math.max(LARGEST_ERROR, 4 * (row.ort?.error ?? 0));
+}
+
 /** By column of the table. `counts` is false where a result does not run or is wrong. */
 export function resultsOf(row, others) {
   const local = (found) =>
     found?.nodes === undefined
       ? undefined
-      : { nodes: found.nodes, counts: found.error === undefined || found.error < LARGEST_ERROR };
+      : { nodes: found.nodes, counts: found.error === undefined || found.error < toleranceOf(row) };
   // An original that does not run leaves nothing to compare with: then all of them count.
   const unjudged = row.failures.original !== undefined;
   const remote = (prefix) => {
@@ -33,7 +38,7 @@ export function resultsOf(row, others) {
     onnxscript: remote('onnxscript'),
     onnxslim: remote('onnxslim'),
     onnxoptimizer: remote('onnxoptimizer'),
-    onnxsim: local(row.onnxsim),
+    onnxsim: remote('onnxsim') ?? local(row.onnxsim),
   };
 }
 
@@ -54,7 +59,7 @@ export function judge(row, results) {
       best = { tool: toolNames[column], nodes: result.nodes };
   }
   const { whittle } = row;
-  if (whittle === undefined || whittle.doesNotRun || whittle.error >= LARGEST_ERROR || Number.isNaN(whittle.error))
+  if (whittle === undefined || whittle.doesNotRun || whittle.error >= toleranceOf(row) || Number.isNaN(whittle.error))
     return { best, verdict: 'failed' };
   if (best === undefined || whittle.nodes < best.nodes) return { best, verdict: 'lowest' };
   return { best, verdict: whittle.nodes === best.nodes ? 'tie' : 'lost' };
