@@ -1,6 +1,4 @@
 // The graph view of the built page: what it shows, how one gets about in it, and how smoothly.
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { attrInt } from '../../src/core/ir/attributes.ts';
@@ -8,10 +6,10 @@ import { makeGraph, makeModel, makeNode, valueInfo } from '../../src/core/ir/bui
 import { tensorFromNumbers } from '../../src/core/ir/tensor.ts';
 import { modelToBytes } from '../../src/core/onnx/write.ts';
 import { chain, transformer } from '../unit/core/graph-view/support.ts';
+import { expectAccessible } from './support/accessible.ts';
 import { type App, type AppPage, dropFiles, startApp } from './support/app.ts';
 
 let app: App;
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 beforeAll(async () => {
   app = await startApp();
@@ -59,20 +57,6 @@ async function find(page: Page, text: string): Promise<void> {
   await page.getByRole('listbox', { name: 'Matches' }).getByRole('option').first().waitFor();
   await field.press('Enter');
   await field.press('Escape');
-}
-
-async function expectAccessible(page: Page, where: string): Promise<void> {
-  await page.evaluate((source) => {
-    if (!('axe' in globalThis)) new Function(source)();
-  }, axe);
-  await page.waitForTimeout(300);
-  const found = await page.evaluate(async () => {
-    type Run = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
-    const { axe: checker } = globalThis as unknown as { axe: { run(context: Document): Promise<Run> } };
-    const { violations } = await checker.run(document);
-    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ''}`);
-  });
-  expect(found, where).toEqual([]);
 }
 
 /** Share of the picture that is not of its background's colour. */

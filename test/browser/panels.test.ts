@@ -1,14 +1,13 @@
 // The panels that look at single layers, and the search: on the built page, with a small model.
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectAccessible } from './support/accessible.ts';
 import { type App, type AppPage, dropFiles, startApp, waitForRun } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
 
 let app: App;
 let model: Uint8Array;
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 beforeAll(async () => {
   app = await startApp();
@@ -26,21 +25,6 @@ async function onModel(body: (opened: AppPage & { page: Page }) => Promise<void>
   } finally {
     await opened.context.close();
   }
-}
-
-async function expectAccessible(page: Page, where: string): Promise<void> {
-  await page.evaluate((source) => {
-    if (!('axe' in globalThis)) new Function(source)();
-  }, axe);
-  // Colours in the middle of a transition are nobody's colours.
-  await page.waitForTimeout(300);
-  const found = await page.evaluate(async () => {
-    type Run = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
-    const { axe: checker } = globalThis as unknown as { axe: { run(context: Document): Promise<Run> } };
-    const { violations } = await checker.run(document);
-    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ''}`);
-  });
-  expect(found, where).toEqual([]);
 }
 
 const cardNames = (page: Page) => page.locator('article[data-variant] button[aria-pressed]').allTextContents();

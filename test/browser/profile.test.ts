@@ -1,14 +1,13 @@
 // The Profile view on the built page: times of nodes, selection, the roofline, on WASM and on WebGPU (in software here).
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectAccessible } from './support/accessible.ts';
 import { type App, type AppPage, dropFiles, startApp } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
 
 let app: App;
 let model: Uint8Array;
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 beforeAll(async () => {
   app = await startApp();
@@ -34,21 +33,6 @@ async function onProfile(body: (opened: AppPage) => Promise<void>, options: Opti
   } finally {
     await opened.context.close();
   }
-}
-
-async function expectAccessible(page: Page, where: string): Promise<void> {
-  await page.evaluate((source) => {
-    if (!('axe' in globalThis)) new Function(source)();
-  }, axe);
-  // Colours in the middle of a transition are nobody's colours.
-  await page.waitForTimeout(300);
-  const found = await page.evaluate(async () => {
-    type Run = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
-    const { axe: checker } = globalThis as unknown as { axe: { run(context: Document): Promise<Run> } };
-    const { violations } = await checker.run(document);
-    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ''}`);
-  });
-  expect(found, where).toEqual([]);
 }
 
 /** Head and cells of a table, by its caption. */

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+import { expect } from 'vitest';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Fails for anything that axe-core finds on the page as it is. @param where what the page shows, for the failure */
+export async function expectAccessible(page: Page, where: string): Promise<void> {
+  await page.evaluate((source) => {
+    if (!('axe' in globalThis)) new Function(source)();
+  }, axe);
+  // Colours in the middle of a transition are nobody's colours.
+  await page.waitForTimeout(300);
+  const found = await page.evaluate(async () => {
+    type Run = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
+    const { axe: checker } = globalThis as unknown as { axe: { run(context: Document): Promise<Run> } };
+    const { violations } = await checker.run(document);
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ''}`);
+  });
+  expect(found, where).toEqual([]);
+}
