@@ -5,10 +5,9 @@ import type { GraphEditor } from '../ir/editor.ts';
 import { tensorFromInts } from '../ir/tensor.ts';
 import type { Node } from '../ir/types.ts';
 import { defineStep, runsEverywhere } from '../step/define.ts';
-import { constantInput } from './support/constants.ts';
-import { sliceRanges } from './support/evaluate/index.ts';
 import { type FactLookup, factsIn } from './support/facts.ts';
 import { containsOp, editEveryGraph, isOp, labelOf } from './support/scopes.ts';
+import { constantRanges } from './support/slice-ranges.ts';
 
 interface Part {
   readonly node: Node;
@@ -20,8 +19,7 @@ interface Part {
 /** A slice of one axis whose size is known, from and to known places. */
 function partOf(editor: GraphEditor, facts: FactLookup, node: Node, opset: number): Part | undefined {
   const shape = facts(node.inputs[0]!)?.shape;
-  const inputs = node.inputs.map((_, at) => constantInput(editor, node, at));
-  const ranges = sliceRanges(node, inputs, opset);
+  const ranges = constantRanges(editor, node, opset);
   const [range] = ranges ?? [];
   if (!shape || ranges?.length !== 1 || !range || range.step !== 1) return undefined;
   const axis = range.axis < 0 ? range.axis + shape.length : range.axis;

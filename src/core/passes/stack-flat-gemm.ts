@@ -4,6 +4,7 @@ import { makeNode } from '../ir/build.ts';
 import type { Dim, Node } from '../ir/types.ts';
 import { defineStep, runsEverywhere } from '../step/define.ts';
 import { type FactLookup, factsIn, sameShape } from './support/facts.ts';
+import { removeIfUnread } from './support/merge.ts';
 import { madeBy } from './support/pattern.ts';
 import { containsOp, editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
 
@@ -74,11 +75,9 @@ export const step = defineStep({
             nodes.push(makeNode({ opType: 'Add', name: unflatten.name, inputs: [product, bias], outputs: [output] }));
           }
           const labels = [flatten, gemm, unflatten].map(labelOf);
-          const between = flatten.outputs[0]!;
           editor.removeNode(gemm);
           editor.replaceNode(unflatten, nodes);
-          const isRead = editor.isGraphOutput(between) || editor.consumersOf(between).length > 0;
-          if (!isRead) editor.removeNode(flatten);
+          removeIfUnread(editor, flatten);
           ctx.ledger.record('turned Reshape + Gemm + Reshape into MatMul', labels, nodes.map(labelOf));
         }
       },

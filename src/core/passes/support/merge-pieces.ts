@@ -1,24 +1,23 @@
 /** Slice after Slice, Concat of Concats, Cast after Cast. */
+
 import { intAttr } from '../../ir/attributes.ts';
 import { type DType, dtypeFromOnnx } from '../../ir/dtype.ts';
 import { tensorFromInts } from '../../ir/tensor.ts';
 import type { Node } from '../../ir/types.ts';
-import { constantInput } from './constants.ts';
-import { sliceRanges } from './evaluate/index.ts';
 import { rankOf } from './facts.ts';
 import { bypass, type Merge, type MovementQuestion } from './merge.ts';
 import { madeBy } from './pattern.ts';
 import { isOp } from './scopes.ts';
+import { constantRanges } from './slice-ranges.ts';
 
 const TO_THE_END = 2 ** 31 - 1;
 
-type Ranges = NonNullable<ReturnType<typeof sliceRanges>>;
+type Ranges = NonNullable<ReturnType<typeof constantRanges>>;
 type Range = Ranges[number];
 
 /** Ranges with axes counted from the start; undefined unless all are constant and step forward by one. */
 function plainRanges({ editor, opset }: MovementQuestion, node: Node, rank: number): Ranges | undefined {
-  const inputs = node.inputs.map((_, at) => constantInput(editor, node, at));
-  const ranges = sliceRanges(node, inputs, opset);
+  const ranges = constantRanges(editor, node, opset);
   if (!ranges?.every(({ step }) => step === 1)) return undefined;
   return ranges.map((range) => ({ ...range, axis: range.axis < 0 ? range.axis + rank : range.axis }));
 }

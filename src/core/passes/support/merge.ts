@@ -22,6 +22,11 @@ export interface Merge {
 /** Bypasses a node; it is removed when that was its last reader. */
 export function bypass(editor: GraphEditor, node: Node, skipped: Node): void {
   editor.setInputs(node, [skipped.inputs[0]!, ...node.inputs.slice(1)]);
-  const isRead = skipped.outputs.some((name) => editor.isGraphOutput(name) || editor.consumersOf(name).length > 0);
-  if (!isRead) editor.removeNode(skipped);
+  removeIfUnread(editor, skipped);
+}
+
+/** Takes out a node that was passed over, unless somebody else reads it. */
+export function removeIfUnread(editor: GraphEditor, node: Node): void {
+  const isRead = node.outputs.some((name) => editor.isGraphOutput(name) || editor.consumersOf(name).length > 0);
+  if (!isRead) editor.removeNode(node);
 }

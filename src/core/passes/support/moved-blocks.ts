@@ -4,7 +4,7 @@ import { makeNode } from '../../ir/build.ts';
 import { tensorFromInts } from '../../ir/tensor.ts';
 import type { Dim } from '../../ir/types.ts';
 import { sameShape } from './facts.ts';
-import type { Merge, MovementQuestion } from './merge.ts';
+import { type Merge, type MovementQuestion, removeIfUnread } from './merge.ts';
 import { madeBy } from './pattern.ts';
 import { constantTarget } from './reshape-target.ts';
 
@@ -51,8 +51,7 @@ export function transposeOfBlocks({ editor, node, facts }: MovementQuestion): Me
       const { name, outputs } = node;
       editor.replaceNode(node, [makeNode({ opType: 'Transpose', name, inputs: [source], outputs, attributes })]);
       editor.removeNode(transpose);
-      const value = reshape.outputs[0]!;
-      if (!editor.isGraphOutput(value) && editor.consumersOf(value).length === 0) editor.removeNode(reshape);
+      removeIfUnread(editor, reshape);
     },
   };
 }

@@ -1,9 +1,9 @@
 /** Pairs of nodes that only move data and can be one. */
+
 import { attrInt, attrInts, intsAttr } from '../../ir/attributes.ts';
 import { makeNode } from '../../ir/build.ts';
 import { tensorFromInts } from '../../ir/tensor.ts';
 import { constantInput, intsOf } from './constants.ts';
-import { sliceRanges } from './evaluate/index.ts';
 import { rankOf } from './facts.ts';
 import { bypass, type Merge, type MovementQuestion } from './merge.ts';
 import { mergeCasts, mergeConcats, mergeSlices } from './merge-pieces.ts';
@@ -11,6 +11,7 @@ import { transposeOfBlocks } from './moved-blocks.ts';
 import { madeBy } from './pattern.ts';
 import { mergeAxes, mergeShapes } from './reshape-chains.ts';
 import { isOp } from './scopes.ts';
+import { constantRanges } from './slice-ranges.ts';
 
 type Rule = (question: MovementQuestion) => Merge | undefined;
 
@@ -70,8 +71,7 @@ function sliceToGather({ editor, node, opset, facts }: MovementQuestion): Merge 
   const slice = madeBy(editor, node.inputs[0], 'Slice');
   if (!slice || !editor.singleConsumer(slice.outputs[0]!)) return undefined;
   const axes = opset < 13 ? intsAttr(node, 'axes') : intsOf(constantInput(editor, node, 1));
-  const inputs = slice.inputs.map((_, at) => constantInput(editor, slice, at));
-  const ranges = sliceRanges(slice, inputs, opset);
+  const ranges = constantRanges(editor, slice, opset);
   const [range] = ranges ?? [];
   if (axes?.length !== 1 || ranges?.length !== 1 || !range || range.step !== 1) return undefined;
   const rank = rankOf(facts(slice.inputs[0]!));

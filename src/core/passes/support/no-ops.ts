@@ -1,4 +1,5 @@
 /** When does a node's first output equal one of its inputs, whatever the input is? One rule an operator. */
+
 import { floatAttr, intAttr, intsAttr, stringAttr } from '../../ir/attributes.ts';
 import { dtypeFromOnnx } from '../../ir/dtype.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
@@ -6,8 +7,8 @@ import { elementCount } from '../../ir/tensor.ts';
 import type { Node } from '../../ir/types.ts';
 import { isDefaultDomain } from '../../ir/walk.ts';
 import { constantInput, intsOf, scalarOf, uniformValue } from './constants.ts';
-import { sliceRanges } from './evaluate/index.ts';
 import { type FactLookup, rankOf, sameShape } from './facts.ts';
+import { constantRanges } from './slice-ranges.ts';
 
 export interface Question {
   readonly editor: GraphEditor;
@@ -57,8 +58,7 @@ const pad: Rule = ({ editor, node, opset }) => {
 
 const slice: Rule = (question) => {
   const { editor, node, opset, facts } = question;
-  const inputs = node.inputs.map((_, at) => constantInput(editor, node, at));
-  const ranges = sliceRanges(node, inputs, opset);
+  const ranges = constantRanges(editor, node, opset);
   if (!ranges || ranges.some(({ step }) => step !== 1)) return undefined;
   const shape = facts(node.inputs[0]!)?.shape;
   const wholeAxis = ({ axis, start, end }: (typeof ranges)[number]) => {

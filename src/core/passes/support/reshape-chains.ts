@@ -6,7 +6,7 @@ import { tensorFromInts } from '../../ir/tensor.ts';
 import type { Node } from '../../ir/types.ts';
 import { constantInput, intsOf } from './constants.ts';
 import { rankOf } from './facts.ts';
-import { bypass, type Merge, type MovementQuestion } from './merge.ts';
+import { bypass, type Merge, type MovementQuestion, removeIfUnread } from './merge.ts';
 import { madeBy } from './pattern.ts';
 import { constantTarget } from './reshape-target.ts';
 
@@ -73,9 +73,8 @@ export function mergeShapes({ editor, node, opset, facts, sizes }: MovementQuest
     apply: () => {
       const name = editor.addInitializer(tensorFromInts(`${node.outputs[0]}.shape`, [target.length], target));
       const reshape = makeNode({ opType: 'Reshape', name: node.name, inputs: [source, name], outputs: node.outputs });
-      const before = node.inputs[0]!;
       editor.replaceNode(node, [reshape]);
-      if (!editor.isGraphOutput(before) && editor.consumersOf(before).length === 0) editor.removeNode(first);
+      removeIfUnread(editor, first);
     },
   };
 }
