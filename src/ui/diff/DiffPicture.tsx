@@ -13,7 +13,7 @@ import { useScene } from '../graph/use-scene.ts';
 import { Working } from '../graph/Working.tsx';
 import { KINDS } from './DiffList.tsx';
 import styles from './diff.module.css';
-import { neighboursIn, type Part, partAround } from './surroundings.ts';
+import { type Part, partAround, placeIn } from './surroundings.ts';
 
 interface DiffPictureProps {
   readonly item: DiffItem;
@@ -83,15 +83,7 @@ function withPlaces(
 ): [Part | null, Part | null] {
   const place = (own: Part | null, other: VariantGraph, scope: number): Part | null => {
     const found = other.document.scopes[scope];
-    if (!own || !found) return null;
-    const neighbours = neighboursIn(own, found);
-    if (neighbours.length === 0) return null;
-    const places = neighbours.sort((a, b) => a - b);
-    return {
-      scope: { ...found, nodes: places.map((index) => found.nodes[index]!), groups: [], groupOf: places.map(() => -1) },
-      isOwn: places.map(() => false),
-      places,
-    };
+    return own && found ? placeIn(own, found) : null;
   };
   return [was ?? place(is, before, item.beforeScope), is ?? place(was, after, item.afterScope)];
 }

@@ -29,18 +29,26 @@ export function partAround(scope: GraphScope, own: readonly number[]): Part {
   }
   for (const [index, { inputs }] of nodes.entries()) if (inputs.some((input) => made.has(input))) add(index);
   const places = [...wanted, ...around].sort((a, b) => a - b);
-  return {
-    scope: { ...scope, nodes: places.map((index) => nodes[index]!), groups: [], groupOf: places.map(() => -1) },
-    isOwn: places.map((index) => wanted.has(index)),
-    places,
-  };
+  return partOf(scope, places, (index) => wanted.has(index));
 }
 
-/** Where what is gone would be: the nodes of the other graph that its neighbours are the same as. */
-export function neighboursIn(part: Part, other: GraphScope): number[] {
+/** @param places of its nodes, ascending */
+function partOf(scope: GraphScope, places: readonly number[], isOwn: (place: number) => boolean): Part {
+  const nodes = places.map((index) => scope.nodes[index]!);
+  return { scope: { ...scope, nodes, groups: [], groupOf: places.map(() => -1) }, isOwn: places.map(isOwn), places };
+}
+
+/** Where what is gone would be: the nodes of the other graph that its neighbours are the same as; null without any. */
+export function placeIn(part: Part, other: GraphScope): Part | null {
   const names = new Map(other.nodes.map(({ name, op }, index) => [`${op}\n${name}`, index]));
-  return part.scope.nodes.flatMap(({ name, op }, index) => {
+  const places = part.scope.nodes.flatMap(({ name, op }, index) => {
     const found = part.isOwn[index] ? undefined : names.get(`${op}\n${name}`);
     return found === undefined ? [] : [found];
   });
+  if (places.length === 0) return null;
+  return partOf(
+    other,
+    places.sort((a, b) => a - b),
+    () => false,
+  );
 }
