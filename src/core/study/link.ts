@@ -2,6 +2,9 @@
  * A study as the fragment of a URL: `w1.` + base64url(deflate-raw(compact JSON)). The scheme prefix is the version of
  * the packing; the JSON inside carries the versions of study and recipes. A fragment is hostile input: its size is
  * capped before and while inflating, and everything inside is validated.
+ *
+ * Beside the study it may carry a summary of what the sender measured (`f`, pack-figures.ts), which readers of earlier
+ * versions pass over.
  */
 import { deflateSync, Inflate } from 'fflate';
 import { fromBase64Url, toBase64Url } from '../base/base64url.ts';
@@ -11,20 +14,40 @@ import { err, ok, type Result } from '../base/result.ts';
 import { fromZodError, parseRecipe } from '../recipe/parse.ts';
 import { stepRegistry } from '../recipe/registry.ts';
 import { RECIPE_VERSION, type Recipe, type RecipeStep, recipeSchema } from '../recipe/schema.ts';
+import type { SharedFigures } from './figures.ts';
+import { packFigures, unpackFigures } from './pack-figures.ts';
 import { STUDY_VERSION, type Study, studySchema } from './schema.ts';
 
 const SCHEME = 'w1.';
 const MAX_FRAGMENT_CHARACTERS = 64_000;
 const MAX_JSON_BYTES = 1_000_000;
 
-/** @returns the fragment without '#' */
-export function encodeStudy(study: Study): string {
-  const json = canonicalJson(compactStudy(study));
+export interface LinkContents {
+  readonly study: Study;
+  /** What the sender measured. */
+  readonly figures: SharedFigures | null;
+  /** Why figures that the link has cannot be shown. The study is whole without them. */
+  readonly figuresError: StudioError | null;
+}
+
+/**
+ * @param figures of the study's variants and targets
+ * @returns the fragment without '#'
+ */
+export function encodeStudy(study: Study, figures: SharedFigures | null = null): string {
+  const packed = figures && packFigures(figures, study.targets.length);
+  const json = canonicalJson({ ...compactStudy(study), ...(packed ? { f: packed } : {}) });
   return SCHEME + toBase64Url(deflateSync(new TextEncoder().encode(json), { level: 9 }));
 }
 
 /** @param fragment with or without its leading '#' */
 export function decodeStudy(fragment: string): Result<Study> {
+  const link = decodeLink(fragment);
+  return link.ok ? ok(link.value.study) : link;
+}
+
+/** @param fragment with or without its leading '#' */
+export function decodeLink(fragment: string): Result<LinkContents> {
   const text = fragment.startsWith('#') ? fragment.slice(1) : fragment;
   if (text.length > MAX_FRAGMENT_CHARACTERS)
     return err(new StudioError('link/too-large', { bytes: text.length, limit: MAX_FRAGMENT_CHARACTERS }));
@@ -43,7 +66,16 @@ export function decodeStudy(fragment: string): Result<Study> {
   } catch {
     return err(new StudioError('link/invalid', { reason: 'its contents are damaged' }));
   }
-  return parseStudy(expandStudy(value));
+  const study = parseStudy(expandStudy(value));
+  if (!study.ok) return study;
+  const { f: carried } = value as { f?: unknown };
+  if (carried === undefined) return ok({ study: study.value, figures: null, figuresError: null });
+  const figures = unpackFigures(carried, study.value.variants.length, study.value.targets.length);
+  return ok({
+    study: study.value,
+    figures: figures.ok ? figures.value : null,
+    figuresError: figures.ok ? null : figures.error,
+  });
 }
 
 /** Checks a study from a link, a project file or storage: its own fields, then every recipe against the registry. */
@@ -98,7 +130,7 @@ function inflateBounded(packed: Uint8Array): Result<Uint8Array> {
 const ALWAYS_KEPT: ReadonlySet<string> = new Set(['version', 'model', 'task']);
 
 /** Leaves out whatever is a default: links stay short, and stay valid when new parameters are added. */
-function compactStudy(study: Study): unknown {
+function compactStudy(study: Study): object {
   const { format: _format, variants, ...rest } = study;
   const defaults = studySchema.parse({ model: study.model, task: study.task, variants: [{}] });
   const changed = Object.fromEntries(

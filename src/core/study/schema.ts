@@ -7,6 +7,7 @@ import { recipeSchema } from '../recipe/schema.ts';
 
 export const STUDY_VERSION = 1;
 export const MAX_VARIANTS = 8;
+export const MAX_TARGETS = 8;
 
 export const executionProviders = ['wasm', 'webgpu', 'webnn', 'cpu'] as const;
 
@@ -81,7 +82,7 @@ export const studySchema = z.object({
   model: modelRefSchema,
   /** The first is the baseline: the model as it was loaded (no steps). */
   variants: z.array(recipeSchema).min(1).max(MAX_VARIANTS),
-  targets: z.array(targetSchema).min(1).max(8).prefault([{}]),
+  targets: z.array(targetSchema).min(1).max(MAX_TARGETS).prefault([{}]),
   task: taskRefSchema,
   gate: gateSchema.prefault({}),
   plan: runPlanSchema.prefault({}),

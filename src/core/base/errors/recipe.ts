@@ -21,6 +21,10 @@ export const recipeErrors = {
     message: (d) => `The link holds ${d.bytes} bytes; the limit is ${d.limit}.`,
     advice: 'Share the recipe as a file instead.',
   },
+  'link/bad-figures': {
+    message: (d) => `The sender’s figures in the link cannot be read (${d.path}: ${d.reason}).`,
+    advice: 'Everything else in it is there: run it to get figures of your own.',
+  },
   'link/unknown-sample': {
     message: (d) => `The link names the sample "${d.id}", which this version of Whittle does not have.`,
     advice: 'Reload the page to get the newest Whittle, then open the link again.',
