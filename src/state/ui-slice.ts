@@ -6,7 +6,17 @@ import type { SliceCreator } from './store.ts';
 
 export type { ThemeChoice };
 export type NodeFigures = NodeValues | NodeLabels;
-export type Panel = 'help' | 'recipe' | 'task' | 'model' | 'url' | 'search' | 'handover';
+export type Panel =
+  | 'help'
+  | 'recipe'
+  | 'task'
+  | 'model'
+  | 'url'
+  | 'search'
+  | 'handover'
+  | 'targets'
+  | 'gate'
+  | 'palette';
 /** The panels of the Layers view. */
 export type LayersTab = 'error' | 'sensitivity' | 'calibration';
 

@@ -1,11 +1,11 @@
 import { Tooltip } from '@base-ui/react/tooltip';
-import { lazy, Suspense, useEffect } from 'react';
+import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
 import { Toaster, toast } from 'sonner';
 import { onNotice } from '../state/notices.ts';
+import type { Panel } from '../state/ui-slice.ts';
 import { useStudio } from '../state/use-studio.ts';
 import styles from './app.module.css';
 import { PanelBoundary } from './components/PanelBoundary.tsx';
-import { HelpDialog } from './HelpDialog.tsx';
 import { Header } from './header/Header.tsx';
 import { listenToKeys } from './keys.ts';
 import { DropZone } from './start/DropZone.tsx';
@@ -16,6 +16,8 @@ import { StatusBar } from './status/StatusBar.tsx';
 const loadWorkbench = () => import('./Workbench.tsx');
 const Workbench = lazy(loadWorkbench);
 const JobAnnouncer = lazy(() => import('./status/JobAnnouncer.tsx'));
+const HelpDialog = lazy(() => import('./HelpDialog.tsx'));
+const CommandPalette = lazy(() => import('./commands/CommandPalette.tsx'));
 
 export function App() {
   const hasModel = useStudio((state) => state.model !== null && state.history !== null);
@@ -58,10 +60,23 @@ export function App() {
         <JobAnnouncer />
       </Suspense>
       <DropZone />
-      <HelpDialog />
+      <WhenWanted panel="help" dialog={HelpDialog} />
+      <WhenWanted panel="palette" dialog={CommandPalette} />
       <ThemedToaster />
     </Tooltip.Provider>
   );
+}
+
+/** A dialog that is fetched when it is first opened, and stays, so that closing it can be animated. */
+function WhenWanted({ panel, dialog: Dialog }: { readonly panel: Panel; readonly dialog: ComponentType }) {
+  const open = useStudio((state) => state.panel === panel);
+  const [wanted, setWanted] = useState(false);
+  if (open && !wanted) setWanted(true);
+  return wanted ? (
+    <Suspense>
+      <Dialog />
+    </Suspense>
+  ) : null;
 }
 
 function ThemedToaster() {

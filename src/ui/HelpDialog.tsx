@@ -1,11 +1,12 @@
 import { studio } from '../state/store.ts';
 import { useStudio } from '../state/use-studio.ts';
 import styles from './app.module.css';
+import { shownKeys } from './commands/command.ts';
 import controls from './components/controls.module.css';
 import { Modal } from './components/Modal.tsx';
 import { shortcuts } from './keys.ts';
 
-export function HelpDialog() {
+export default function HelpDialog() {
   const open = useStudio((state) => state.panel === 'help');
   return (
     <Modal open={open} onClose={() => studio.getState().openPanel(null)} title="Help">
@@ -20,7 +21,7 @@ export function HelpDialog() {
             {shortcuts.map(({ keys, does }) => (
               <tr key={does}>
                 <th scope="row">
-                  {keys.map((key) => (
+                  {shownKeys(keys).map((key) => (
                     <kbd key={key} className={controls.kbd}>
                       {key}
                     </kbd>

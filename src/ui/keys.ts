@@ -1,18 +1,13 @@
-/** The keyboard: one table for what keys do and for the help that lists them. Single keys never fire in inputs. */
+/**
+ * The commands with a key: the keyboard, the help and the palette (commands/) all go by this table. Single keys never fire
+ * in inputs, nor above an open dialog.
+ */
 import { cancelJob } from '../state/actions/jobs.ts';
 import { copyLink, downloadReport, runNeeded } from '../state/actions/lazy.ts';
 import { chooseFiles } from '../state/actions/start.ts';
+import { notify } from '../state/notices.ts';
 import { studio } from '../state/store.ts';
-
-export interface Shortcut {
-  /** As shown in the help. */
-  readonly keys: readonly string[];
-  readonly does: string;
-  readonly matches: (event: KeyboardEvent) => boolean;
-  readonly run: () => void;
-  /** Works while typing in a field too. */
-  readonly inFields?: boolean;
-}
+import { needsFreeHands, needsModel, needsReport, type Shortcut } from './commands/command.ts';
 
 const plain = (key: string) => (event: KeyboardEvent) =>
   !event.ctrlKey && !event.metaKey && !event.altKey && event.key.toLowerCase() === key;
@@ -26,67 +21,175 @@ function selectNeighbour(step: number): void {
   if (next) selectVariant(next);
 }
 
+const toView = (view: string) => () => studio.getState().setView(view);
+const toPanel = (panel: 'search' | 'help' | 'palette') => () => studio.getState().openPanel(panel);
+
 export const shortcuts: readonly Shortcut[] = [
+  {
+    keys: ['Ctrl', 'K'],
+    does: 'All commands',
+    group: 'Page',
+    words: 'palette actions',
+    matches: withControl('k', false),
+    inFields: true,
+    run: toPanel('palette'),
+  },
   {
     keys: ['R'],
     does: 'Run all variants',
+    group: 'Run',
+    words: 'measure start again',
     matches: plain('r'),
+    blocked: needsFreeHands,
     run: () => void runNeeded(),
   },
   {
     keys: ['Esc'],
     does: 'Cancel what is running',
+    group: 'Run',
+    words: 'stop abort',
     matches: (event) => event.key === 'Escape' && studio.getState().panel === null,
+    blocked: ({ job, opening }) => (job || opening ? null : 'Nothing is running.'),
     run: cancelJob,
   },
-  { keys: ['O'], does: 'Open files', matches: plain('o'), run: () => void chooseFiles() },
-  { keys: ['['], does: 'Select the previous variant', matches: plain('['), run: () => selectNeighbour(-1) },
-  { keys: [']'], does: 'Select the next variant', matches: plain(']'), run: () => selectNeighbour(1) },
-  { keys: ['1'], does: 'Side by side', matches: plain('1'), run: () => studio.getState().setView('charts') },
-  { keys: ['2'], does: 'Pareto', matches: plain('2'), run: () => studio.getState().setView('pareto') },
+  {
+    keys: ['B'],
+    does: 'Find the best recipe',
+    group: 'Run',
+    words: 'search automatic',
+    matches: plain('b'),
+    blocked: needsModel,
+    run: toPanel('search'),
+  },
+  {
+    keys: ['O'],
+    does: 'Open files',
+    group: 'Open',
+    words: 'browse load onnx',
+    matches: plain('o'),
+    run: () => void chooseFiles(),
+  },
+  {
+    keys: ['['],
+    does: 'Select the previous variant',
+    group: 'Variant',
+    matches: plain('['),
+    blocked: needsModel,
+    run: () => selectNeighbour(-1),
+  },
+  {
+    keys: [']'],
+    does: 'Select the next variant',
+    group: 'Variant',
+    matches: plain(']'),
+    blocked: needsModel,
+    run: () => selectNeighbour(1),
+  },
+  {
+    keys: ['1'],
+    does: 'Side by side',
+    group: 'View',
+    words: 'charts memory latency accuracy',
+    matches: plain('1'),
+    blocked: needsModel,
+    run: toView('charts'),
+  },
+  {
+    keys: ['2'],
+    does: 'Pareto',
+    group: 'View',
+    words: 'trade-off',
+    matches: plain('2'),
+    blocked: needsModel,
+    run: toView('pareto'),
+  },
   {
     keys: ['3'],
     does: 'Details of the selected variant',
+    group: 'View',
+    words: 'steps ledger',
     matches: plain('3'),
-    run: () => studio.getState().setView('details'),
+    blocked: needsModel,
+    run: toView('details'),
   },
   {
     keys: ['4'],
     does: 'Layers: error, sensitivity, calibration',
+    group: 'View',
     matches: plain('4'),
-    run: () => studio.getState().setView('layers'),
+    blocked: needsModel,
+    run: toView('layers'),
   },
   {
     keys: ['5'],
     does: 'Profile: time of each node, roofline',
+    group: 'View',
     matches: plain('5'),
-    run: () => studio.getState().setView('profile'),
+    blocked: needsModel,
+    run: toView('profile'),
   },
-  { keys: ['D'], does: 'Diff', matches: plain('d'), run: () => studio.getState().setView('diff') },
-  { keys: ['G'], does: 'Graph', matches: plain('g'), run: () => studio.getState().setView('graph') },
-  { keys: ['Ctrl', 'Z'], does: 'Undo', matches: withControl('z', false), run: () => studio.getState().undo() },
-  { keys: ['Ctrl', 'Shift', 'Z'], does: 'Redo', matches: withControl('z', true), run: () => studio.getState().redo() },
+  {
+    keys: ['D'],
+    does: 'Diff',
+    group: 'View',
+    words: 'changes',
+    matches: plain('d'),
+    blocked: needsModel,
+    run: toView('diff'),
+  },
+  {
+    keys: ['G'],
+    does: 'Graph',
+    group: 'View',
+    words: 'nodes',
+    matches: plain('g'),
+    blocked: needsModel,
+    run: toView('graph'),
+  },
+  {
+    keys: ['Ctrl', 'Z'],
+    does: 'Undo',
+    group: 'Setup',
+    matches: withControl('z', false),
+    blocked: ({ history }) => (history?.past.length ? null : 'There is nothing to undo.'),
+    run: () => studio.getState().undo(),
+  },
+  {
+    keys: ['Ctrl', 'Shift', 'Z'],
+    does: 'Redo',
+    group: 'Setup',
+    matches: withControl('z', true),
+    blocked: ({ history }) => (history?.future.length ? null : 'There is nothing to redo.'),
+    run: () => studio.getState().redo(),
+  },
   {
     keys: ['Ctrl', 'S'],
     does: 'Download the report',
+    group: 'Download',
+    words: 'save export json',
     matches: withControl('s', false),
     inFields: true,
+    blocked: needsReport,
     run: () => void downloadReport(),
   },
   {
     keys: ['Ctrl', 'Shift', 'L'],
     does: 'Copy link',
+    group: 'Download',
+    words: 'share url address',
     matches: withControl('l', true),
     inFields: true,
+    blocked: needsModel,
     run: () => void copyLink(),
   },
   {
-    keys: ['B'],
-    does: 'Find the best recipe',
-    matches: plain('b'),
-    run: () => studio.getState().model && studio.getState().openPanel('search'),
+    keys: ['?'],
+    does: 'This help',
+    group: 'Page',
+    words: 'keyboard shortcuts',
+    matches: plain('?'),
+    run: toPanel('help'),
   },
-  { keys: ['?'], does: 'This help', matches: plain('?'), run: () => studio.getState().openPanel('help') },
 ];
 
 /** True where a key press is text: fields, and anything editable. */
@@ -97,16 +200,23 @@ export function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLInputElement && !['checkbox', 'radio', 'button', 'range'].includes(target.type);
 }
 
+/** A dialog or menu has the keyboard to itself: nothing may happen to the page beneath it. */
+function isAbovePage(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest('[role=dialog], [role=menu], [role=listbox]') !== null;
+}
+
 /** @returns a function that stops listening */
 export function listenToKeys(): () => void {
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.defaultPrevented) return;
-    const typing = isTyping(event.target);
-    // A dialog has the keyboard to itself, but for Esc, which it handles before us.
-    const shortcut = shortcuts.find((candidate) => candidate.matches(event) && (!typing || candidate.inFields));
+    const elsewhere = isTyping(event.target) || isAbovePage(event.target);
+    const shortcut = shortcuts.find((candidate) => candidate.matches(event) && (!elsewhere || candidate.inFields));
     if (!shortcut) return;
+    const why = shortcut.blocked?.(studio.getState()) ?? null;
     if (event.key !== 'Escape') event.preventDefault();
-    shortcut.run();
+    if (why === null) shortcut.run();
+    // Who presses two keys at once means it; a single key may be a slip.
+    else if (shortcut.keys.length > 1) notify({ level: 'info', text: why });
   };
   addEventListener('keydown', onKeyDown);
   return () => removeEventListener('keydown', onKeyDown);

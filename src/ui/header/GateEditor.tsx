@@ -22,11 +22,14 @@ export function gateText({ mode, maxWorse }: Gate, format: 'percent' | 'decimal'
 export function GateEditor() {
   const { gate, metrics } = useStudio(selectComparison);
   const [metric] = metrics;
+  const open = useStudio((state) => state.panel === 'gate');
   const { setGate } = studio.getState();
   const asPercent = gate.mode === 'relative' || metric?.format === 'percent';
   return (
     <Bubble
       title="The gate"
+      open={open}
+      onOpenChange={(next) => studio.getState().openPanel(next ? 'gate' : null)}
       trigger={
         <button type="button" className={buttonClass('plain', false, `${styles.chip} ${styles.fixedChip}`)}>
           <ShieldCheck size={15} aria-hidden />

@@ -1,13 +1,13 @@
-import { CircleHelp, Monitor, Moon, Sun } from 'lucide-react';
+import { CircleHelp, Command } from 'lucide-react';
 import { lazy, Suspense } from 'react';
 import { studio } from '../../state/store.ts';
-import type { ThemeChoice } from '../../state/ui-slice.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { ActionMenu } from '../components/ActionMenu.tsx';
 import { Button } from '../components/Button.tsx';
 import { Logo } from '../components/Logo.tsx';
 import { Tip } from '../components/Tip.tsx';
 import styles from './header.module.css';
+import { THEMES } from './themes.ts';
 
 const ModelControls = lazy(() => import('./ModelControls.tsx'));
 
@@ -24,6 +24,11 @@ export function Header() {
         </Suspense>
       )}
       <div className={hasModel ? styles.always : `${styles.always} ${styles.pushed}`}>
+        <Tip text="All commands (Ctrl K)">
+          <Button look="quiet" icon aria-label="All commands" onClick={() => studio.getState().openPanel('palette')}>
+            <Command size={16} />
+          </Button>
+        </Tip>
         <ThemeMenu />
         <Tip text="Keyboard and help (?)">
           <Button look="quiet" icon aria-label="Help" onClick={() => studio.getState().openPanel('help')}>
@@ -34,12 +39,6 @@ export function Header() {
     </header>
   );
 }
-
-const THEMES: readonly { value: ThemeChoice; label: string; Icon: typeof Sun }[] = [
-  { value: 'system', label: 'As the system', Icon: Monitor },
-  { value: 'light', label: 'Light', Icon: Sun },
-  { value: 'dark', label: 'Dark', Icon: Moon },
-];
 
 function ThemeMenu() {
   const theme = useStudio((state) => state.theme);

@@ -1,18 +1,18 @@
-import { Box, Download, FileJson, FileText, FolderOpen, Forward, House, Link, Play, Sparkles } from 'lucide-react';
+import { Box, Download, Link, Play, Sparkles } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
-import { copyLink, downloadRecipe, downloadReport, downloadVariant } from '../../state/actions/export.ts';
-import { goHome } from '../../state/actions/home.ts';
+import { copyLink } from '../../state/actions/export.ts';
 import { runNeeded } from '../../state/actions/run.ts';
-import { chooseFiles } from '../../state/actions/start.ts';
 import { selectComparison, selectNeedsRun } from '../../state/rows.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
-import { type Action, ActionMenu } from '../components/ActionMenu.tsx';
+import { ActionMenu } from '../components/ActionMenu.tsx';
 import { Button } from '../components/Button.tsx';
 import { Tip } from '../components/Tip.tsx';
 import { formatBytes } from '../format.ts';
+import { downloadActions, reportActions } from './download-actions.tsx';
 import { GateEditor } from './GateEditor.tsx';
 import styles from './header.module.css';
+import { modelActions } from './model-actions.tsx';
 import { TargetChooser } from './TargetChooser.tsx';
 import { TaskChooser } from './TaskChooser.tsx';
 
@@ -43,23 +43,6 @@ export default function ModelControls() {
 function ModelChip() {
   const model = useStudio((state) => state.model);
   if (!model) return null;
-  const actions: Action[] = [
-    {
-      key: 'card',
-      label: 'About this model',
-      hint: 'inputs, outputs, weights, operators',
-      icon: <Box size={15} />,
-      run: () => studio.getState().openPanel('model'),
-    },
-    {
-      key: 'open',
-      label: 'Open another …',
-      icon: <FolderOpen size={15} />,
-      shortcut: 'O',
-      run: () => void chooseFiles(),
-    },
-    { key: 'home', label: 'Sample gallery', icon: <House size={15} />, run: goHome },
-  ];
   return (
     <ActionMenu
       align="start"
@@ -71,7 +54,7 @@ function ModelChip() {
           </span>
         </Button>
       }
-      actions={actions}
+      actions={modelActions()}
     />
   );
 }
@@ -115,53 +98,12 @@ function SearchButton() {
   );
 }
 
-const REPORTS = [
-  { format: 'html', label: 'Web page', hint: 'one file, prints on two pages' },
-  { format: 'md', label: 'Markdown', hint: 'for a pull request' },
-  { format: 'csv', label: 'CSV', hint: 'for a spreadsheet' },
-  { format: 'json', label: 'JSON', hint: 'every figure, with a published schema' },
-] as const;
-
 const HandoverDialog = lazy(() => import('../handover/HandoverDialog.tsx'));
 
 function DownloadMenu() {
   const handsOver = useStudio((state) => state.panel === 'handover');
   const { rows } = useStudio(selectComparison);
   const selectedId = useStudio((state) => state.selectedId);
-  const selected = rows.find(({ id }) => id === selectedId);
-  const actions: Action[] = [
-    {
-      key: 'model',
-      label: selected ? `Model: ${selected.name}` : 'Model',
-      hint: selected?.facts ? `${formatBytes(selected.facts.fileBytes)}, .onnx` : 'built when you save it, .onnx',
-      icon: <Box size={15} />,
-      disabled: !selected,
-      run: () => selected && void downloadVariant(selected.id),
-    },
-    {
-      key: 'recipe',
-      label: 'Recipe',
-      hint: 'recipe.json, for whittle optimize',
-      icon: <FileJson size={15} />,
-      disabled: !selected,
-      run: () => selected && void downloadRecipe(selected.id),
-    },
-    {
-      key: 'handover',
-      label: 'Hand over …',
-      hint: 'for onnxruntime, Olive, ModelOpt, llama.cpp, vLLM …',
-      icon: <Forward size={15} />,
-      disabled: !selected,
-      run: () => studio.getState().openPanel('handover'),
-    },
-  ];
-  const reports: Action[] = REPORTS.map(({ format, label, hint }) => ({
-    key: format,
-    label,
-    hint,
-    icon: <FileText size={15} />,
-    run: () => void downloadReport(format),
-  }));
   return (
     <>
       <ActionMenu
@@ -171,8 +113,8 @@ function DownloadMenu() {
             <span className={styles.optional}>Download</span>
           </Button>
         }
-        actions={actions}
-        groups={[{ title: 'Report', actions: reports }]}
+        actions={downloadActions(rows.find(({ id }) => id === selectedId))}
+        groups={[{ title: 'Report', actions: reportActions() }]}
       />
       {handsOver && (
         <Suspense>

@@ -1,8 +1,9 @@
 import { Cpu } from 'lucide-react';
 import { targetLabel } from '../../core/study/run.ts';
 import type { Target } from '../../core/study/schema.ts';
-import type { Capabilities, Feature } from '../../runtime/capabilities.ts';
+import type { Capabilities } from '../../runtime/capabilities.ts';
 import { studio } from '../../state/store.ts';
+import { TARGET_CHOICES, whyNotHere, withTarget } from '../../state/targets.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { Bubble } from '../components/Bubble.tsx';
 import { buttonClass } from '../components/Button.tsx';
@@ -11,21 +12,18 @@ import { plural } from '../format.ts';
 import { Field } from '../recipe/Field.tsx';
 import styles from './header.module.css';
 
-const CHOICES = [
-  { provider: 'wasm', title: 'WASM', about: 'CPU through WebAssembly: runs everywhere.' },
-  { provider: 'webgpu', title: 'WebGPU', about: 'The GPU, where there is one.' },
-  { provider: 'webnn', title: 'WebNN', about: 'The operating system’s own runtime.' },
-] as const;
-
 const NO_TARGETS: readonly Target[] = [];
 
 /** Where variants run: several targets are measured one after the other. */
 export function TargetChooser() {
   const targets = useStudio((state) => state.history?.present.study.targets ?? NO_TARGETS);
   const capabilities = useStudio((state) => state.capabilities);
+  const open = useStudio((state) => state.panel === 'targets');
   return (
     <Bubble
       title="Targets"
+      open={open}
+      onOpenChange={(next) => studio.getState().openPanel(next ? 'targets' : null)}
       trigger={
         <button type="button" className={buttonClass('plain', false, `${styles.chip} ${styles.fixedChip}`)}>
           <Cpu size={15} aria-hidden />
@@ -38,7 +36,7 @@ export function TargetChooser() {
       <div className={styles.form}>
         <h2>Where should variants run?</h2>
         <div>
-          {CHOICES.map((choice) => (
+          {TARGET_CHOICES.map((choice) => (
             <TargetRow key={choice.provider} {...choice} targets={targets} capabilities={capabilities} />
           ))}
         </div>
@@ -47,7 +45,7 @@ export function TargetChooser() {
   );
 }
 
-type RowProps = (typeof CHOICES)[number] & {
+type RowProps = (typeof TARGET_CHOICES)[number] & {
   readonly targets: readonly Target[];
   readonly capabilities: Capabilities | null;
 };
@@ -55,14 +53,9 @@ type RowProps = (typeof CHOICES)[number] & {
 function TargetRow({ provider, title, about, targets, capabilities }: RowProps) {
   const { setTargets } = studio.getState();
   const chosen = targets.find((target) => target.provider === provider);
-  const feature: Feature | undefined = capabilities?.[provider === 'wasm' ? 'simd' : provider];
-  const missing = feature && !feature.available ? feature.reason : undefined;
+  const missing = whyNotHere(provider, capabilities);
   const last = chosen !== undefined && targets.length === 1;
-  const toggle = (on: boolean) => {
-    const order = CHOICES.map((choice) => choice.provider as string);
-    const next = on ? [...targets, { provider, threads: 0 }] : targets.filter((target) => target.provider !== provider);
-    setTargets(next.toSorted((a, b) => order.indexOf(a.provider) - order.indexOf(b.provider)));
-  };
+  const toggle = (on: boolean) => setTargets(withTarget(targets, provider, on));
   return (
     <div className={styles.target}>
       <label className={controls.check}>
