@@ -184,7 +184,7 @@ export const shortcuts: readonly Shortcut[] = [
   },
   {
     keys: ['?'],
-    does: 'This help',
+    does: 'Help and keyboard',
     group: 'Page',
     words: 'keyboard shortcuts',
     matches: plain('?'),
