@@ -24,6 +24,12 @@ export function csvFileName(modelName: string, what: string): string {
   return `${stemOf(modelName)}.${what.replace(/[^\w]+/g, '-').toLowerCase()}.csv`;
 }
 
+/** @param title of the chart, in words; "det.onnx" and "Memory" -> "det-memory.svg" */
+export function chartFileName(modelName: string, title: string, ending: 'svg' | 'png'): string {
+  const words = title.replace(/[^\w]+/g, '-').replace(/^-+|-+$/g, '');
+  return `${stemOf(modelName)}-${words.toLowerCase().slice(0, 60) || 'chart'}.${ending}`;
+}
+
 function stemOf(modelName: string): string {
   return modelName.replace(/\.onnx$/i, '').replace(/[^\w.-]+/g, '-') || 'model';
 }

@@ -4,6 +4,7 @@ import type { JobContext } from '../../core/base/progress.ts';
 import { type ReportFormat, renderReport, reportMediaTypes } from '../../core/report/render.ts';
 import { openedModel, variantFiles } from '../../services/engine.ts';
 import {
+  chartFileName,
   csvFileName,
   jsonFileName,
   reportFileName,
@@ -78,6 +79,12 @@ export async function downloadReport(format: ReportFormat = 'json'): Promise<voi
 export async function saveTable(csv: string, what: string): Promise<void> {
   const { model } = studio.getState();
   if (model) await saveBlob(new Blob([csv], { type: 'text/csv' }), csvFileName(model.name, what)).catch(reportProblem);
+}
+
+/** A chart as a file beside the model's name: model-memory.svg. */
+export async function saveChart(picture: Promise<Blob>, title: string, ending: 'svg' | 'png'): Promise<void> {
+  const { model } = studio.getState();
+  await saveBlob(picture, chartFileName(model?.name ?? '', title, ending)).catch(reportProblem);
 }
 
 /** The link holds recipes, targets, task, gate and view. A model from a file is only named in it. */

@@ -121,7 +121,9 @@ function SensitivityFigures({ result, row, stale }: FiguresProps) {
         flow
       >
         <SensitivityChart layers={ranked.slice(0, SHOWN_IN_CHART)} candidates={candidates} ranking={ranking} />
-        <p className={controls.hint}>{marksText(candidates)}</p>
+        <p className={controls.hint} data-chart-text>
+          {marksText(candidates)}
+        </p>
       </ChartFrame>
       <OriginNote origin={result.origin} samples={result.samples} />
       <MixtureMaker result={result} />

@@ -8,7 +8,7 @@ import { recallCeilings, runCeilings } from '../../state/actions/profile.ts';
 import { targetKey } from '../../state/measured.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
-import { ChartFrame } from '../charts/ChartFrame.tsx';
+import { ChartFrame, type LegendItem } from '../charts/ChartFrame.tsx';
 import { Button } from '../components/Button.tsx';
 import { ErrorNote } from '../components/Note.tsx';
 import { type Column, SortableTable } from '../components/SortableTable.tsx';
@@ -17,7 +17,7 @@ import { opClasses } from './op-classes.ts';
 import styles from './profile.module.css';
 import { isSelected, type NamedProfile, selectedNames, selectionOf } from './profile-data.ts';
 import { RooflineChart } from './RooflineChart.tsx';
-import { ceilingRows, roofLines, rooflineSummary, roofPoints, roofScale } from './roofline-data.ts';
+import { ceilingRows, type RoofPoint, roofLines, rooflineSummary, roofPoints, roofScale } from './roofline-data.ts';
 
 interface RooflineProps {
   readonly profiles: readonly NamedProfile[];
@@ -131,7 +131,6 @@ function Charts({ profiles, roof }: { readonly profiles: readonly NamedProfile[]
     [drawn],
   );
   const columns = useMemo(() => columnsOf(profiles.length > 1), [profiles]);
-  const present = new Set(drawn.all.flatMap(({ found }) => found.points.map(({ opClass }) => opClass)));
   return (
     <>
       <div className={styles.roofs}>
@@ -142,6 +141,7 @@ function Charts({ profiles, roof }: { readonly profiles: readonly NamedProfile[]
             unit="10⁹ operations a second, measured; size is share of time"
             summary={rooflineSummary(profile.name, line, found)}
             empty={found.points.length === 0 ? 'No node has known sizes.' : null}
+            legend={legendOf(found.points)}
             flow
           >
             <RooflineChart
@@ -154,15 +154,6 @@ function Charts({ profiles, roof }: { readonly profiles: readonly NamedProfile[]
           </ChartFrame>
         ))}
       </div>
-      <ul className={styles.legend} aria-label="Shapes">
-        {opClasses
-          .filter(({ id }) => present.has(id))
-          .map(({ id, label, colour, shape }) => (
-            <li key={id}>
-              <Mark shape={shape} colour={colour} /> {label}
-            </li>
-          ))}
-      </ul>
       <SortableTable
         caption="Predicted is the longer of operations over the peak rate and bytes over the memory bandwidth; “overhead” takes more than four times that."
         columns={columns}
@@ -188,12 +179,11 @@ const MARKS: Readonly<Record<(typeof opClasses)[number]['shape'], string>> = {
   wye: 'M4.6 11.5v-5l-4-2.3l1.4-2.5l4 2.3l4-2.3l1.4 2.5l-4 2.3v5z',
 };
 
-function Mark({ shape, colour }: { readonly shape: keyof typeof MARKS; readonly colour: string }) {
-  return (
-    <svg width={12} height={12} aria-hidden="true">
-      <path d={MARKS[shape]} fill={colour} stroke="var(--text)" strokeWidth={0.6} />
-    </svg>
-  );
+function legendOf(points: readonly RoofPoint[]): LegendItem[] {
+  const present = new Set(points.map(({ opClass }) => opClass));
+  return opClasses
+    .filter(({ id }) => present.has(id))
+    .map(({ label, colour, shape }) => ({ label, colour, mark: MARKS[shape] }));
 }
 
 function columnsOf(isPair: boolean): Column<RowOf>[] {

@@ -54,7 +54,7 @@ export function Treemap({ profiles, selected, onSelect }: TreemapProps) {
     <div ref={box} className={styles.maps}>
       {maps.map(({ profile, frame, groups }) => (
         <div key={profile.letter} style={{ width: frame.width }}>
-          <p className={styles.mapTitle}>
+          <p className={styles.mapTitle} data-chart-text>
             <strong>{profile.name}</strong> {formatMicroseconds(sumOfMedians(profile))}
           </p>
           {/* Pointing is a shortcut to rows of the table, which say the same by keyboard. */}

@@ -190,7 +190,7 @@ function SearchOutcome({ search, running }: { readonly search: SearchEntry; read
             original={original}
             limit={limit}
           />
-          <p className={controls.hint}>
+          <p className={controls.hint} data-chart-text>
             Disc: passes. Cross: fails. Ring: not decided. Square: the original. Line: nothing tried beats it on both.
           </p>
         </ChartFrame>
