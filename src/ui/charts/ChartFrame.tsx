@@ -24,6 +24,8 @@ interface ChartFrameProps {
   readonly tall?: boolean;
   /** The chart has a height of its own instead of filling the frame. */
   readonly flow?: boolean;
+  /** Said in the saved picture only: what on the page is read elsewhere, such as names that letters stand for. */
+  readonly savedNote?: string;
   readonly children: ReactNode;
 }
 
@@ -31,7 +33,18 @@ interface ChartFrameProps {
  * A chart with its name, unit, legend and its point in words, and the menu that saves it as a picture. Text beside the
  * drawing that belongs into the picture carries `data-chart-text`. The table twin below the charts has the figures.
  */
-export function ChartFrame({ title, unit, summary, legend, control, empty, tall, flow, children }: ChartFrameProps) {
+export function ChartFrame({
+  title,
+  unit,
+  summary,
+  legend,
+  control,
+  empty,
+  tall,
+  flow,
+  savedNote,
+  children,
+}: ChartFrameProps) {
   const figure = useRef<HTMLElement>(null);
   return (
     <figure ref={figure} className={styles.frame} aria-label={`${title}. ${summary}`}>
@@ -41,7 +54,12 @@ export function ChartFrame({ title, unit, summary, legend, control, empty, tall,
         </h3>
         <span className={styles.controls}>
           {control}
-          {!empty && <SaveChart figure={figure} chart={{ title, unit, summary, legend: legend ?? NO_LEGEND }} />}
+          {!empty && (
+            <SaveChart
+              figure={figure}
+              chart={{ title, unit, summary, note: savedNote ?? '', legend: legend ?? NO_LEGEND }}
+            />
+          )}
         </span>
       </header>
       {legend && (

@@ -45,6 +45,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
       summary={paretoSummary(points, objective)}
       empty={points.length === 0 ? emptyText(comparison, 'the trade-off') : null}
       tall
+      savedNote={crowded.size > 0 ? `${points.map(({ letter, name }) => `${letter}: ${name}`).join('; ')}.` : ''}
       legend={[
         { label: 'Frontier: nothing beats it on both', colour: 'var(--accent)' },
         { label: 'Beaten on both', colour: 'var(--line-strong)' },

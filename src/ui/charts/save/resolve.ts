@@ -5,8 +5,9 @@
 
 export const SVG = 'http://www.w3.org/2000/svg';
 
-/** Generic, because nobody else has the page's fonts; names first that look like them. */
-export const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif';
+/** The page's fonts in its order, so that what fits on the page fits in the file; generic at the end. */
+export const FONT =
+  '-apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", "Helvetica Neue", Arial, sans-serif';
 
 /** Property and what SVG takes when nothing is said. */
 const PAINT: readonly (readonly [string, string])[] = [
@@ -30,6 +31,9 @@ const TEXT: readonly (readonly [string, string])[] = [
   ['dominant-baseline', 'auto'],
 ];
 
+/** What recharts draws under the pointer. */
+const POINTED = 'recharts-tooltip-cursor';
+
 const GEOMETRY = new Set(
   `x y x1 y1 x2 y2 dx dy cx cy r rx ry d points transform width height viewBox id clip-path offset
   patternUnits patternContentUnits patternTransform clipPathUnits gradientUnits`.split(/\s+/),
@@ -45,7 +49,7 @@ const DRAWN = new Set(
  * @returns a detached copy; null for what is not drawn
  */
 export function resolved(element: Element, prefix: string): SVGElement | null {
-  if (!DRAWN.has(element.localName)) return null;
+  if (!DRAWN.has(element.localName) || element.classList.contains(POINTED)) return null;
   const style = getComputedStyle(element);
   const isDefinition = ['defs', 'pattern', 'clipPath', 'title'].includes(element.localName);
   if (!isDefinition && (style.display === 'none' || style.visibility === 'hidden')) return null;

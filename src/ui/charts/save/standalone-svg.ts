@@ -15,6 +15,8 @@ export interface SavedChart {
   readonly title: string;
   readonly unit: string;
   readonly summary: string;
+  /** Below the summary; may be empty. */
+  readonly note: string;
   readonly legend: readonly SavedLegendItem[];
 }
 
@@ -34,7 +36,7 @@ const PAD = 16;
 const TITLE_SIZE = 16;
 const TEXT_SIZE = 12;
 const LINE = 17;
-const LEAST_WIDTH = 420;
+const LEAST_WIDTH = 320;
 
 interface Look {
   readonly text: string;
@@ -43,7 +45,7 @@ interface Look {
 }
 
 /** @throws TypeError when the frame has no picture: its menu is not offered then */
-export function standaloneSvg({ figure, title, unit, summary, legend }: SavedChart): StandaloneSvg {
+export function standaloneSvg({ figure, title, unit, summary, note, legend }: SavedChart): StandaloneSvg {
   const picture = figure.querySelector<HTMLElement>(`[${PICTURE}]`);
   if (!picture) throw new TypeError('the frame holds no picture');
   const frame = picture.getBoundingClientRect();
@@ -67,9 +69,10 @@ export function standaloneSvg({ figure, title, unit, summary, legend }: SavedCha
   y = drawLegend(root, legend, { figure, look, top: y, inner });
 
   const top = y - TEXT_SIZE + 6;
-  root.append(...pictureParts(picture, frame, PAD, top));
-  y = top + frame.height + 6 + TEXT_SIZE;
-  for (const line of wrapped(summary, inner, bodyFont)) {
+  const { parts, bottom } = pictureParts(picture, frame, PAD, top);
+  root.append(...parts);
+  y = bottom + 6 + TEXT_SIZE;
+  for (const line of [summary, note].flatMap((text) => wrapped(text, inner, bodyFont))) {
     root.append(words('text', { x: PAD, y, fill: look.faint }, line));
     y += LINE;
   }
@@ -103,12 +106,17 @@ function colourOf(colour: string, place: HTMLElement): string {
   return plainColour(value).colour;
 }
 
-/** The frame's drawings where they stand in it, and the words between them. */
-function pictureParts(picture: HTMLElement, frame: DOMRect, left: number, top: number): SVGElement[] {
+interface Picture {
+  readonly parts: readonly SVGElement[];
+  readonly bottom: number;
+}
+
+/** The frame's drawings where they stand in it, and the words between them; what only the pointer needs is left out. */
+function pictureParts(picture: HTMLElement, frame: DOMRect, left: number, top: number): Picture {
   const drawings = [...picture.querySelectorAll('svg')].filter(
     (svg) => !svg.closest('button') && !svg.parentElement?.closest('svg') && svg.getBoundingClientRect().width > 0,
   );
-  const parts = drawings.map((svg, index) => {
+  const shapes = drawings.map((svg, index) => {
     const at = svg.getBoundingClientRect();
     const { x, y, width } = svg.viewBox.baseVal ?? { x: 0, y: 0, width: 0 };
     const scale = width > 0 ? at.width / width : 1;
@@ -122,7 +130,8 @@ function pictureParts(picture: HTMLElement, frame: DOMRect, left: number, top: n
     }
     return group;
   });
-  const texts = [...picture.querySelectorAll<HTMLElement>(`[${PICTURE_TEXT}]`)].flatMap((element) => {
+  const labels = [...picture.querySelectorAll<HTMLElement>(`[${PICTURE_TEXT}]`)];
+  const texts = labels.flatMap((element) => {
     const at = element.getBoundingClientRect();
     const { fontSize, color } = getComputedStyle(element);
     const size = Number.parseFloat(fontSize);
@@ -139,7 +148,8 @@ function pictureParts(picture: HTMLElement, frame: DOMRect, left: number, top: n
       ),
     );
   });
-  return [...parts, ...texts];
+  const bottoms = [...drawings, ...labels].map((element) => element.getBoundingClientRect().bottom - frame.top);
+  return { parts: [...shapes, ...texts], bottom: top + Math.max(...bottoms) };
 }
 
 interface LegendPlace {
@@ -217,10 +227,13 @@ function widthOf(text: string, font: string): number {
   return measure.measureText(text).width;
 }
 
-/** Lines that are no wider; SVG does not break text by itself. A word that is wider stands alone. */
+/**
+ * Lines that are no wider; SVG does not break text by itself. A word that is wider stands alone; narrow spaces, which tie
+ * units to numbers, do not break.
+ */
 function wrapped(text: string, width: number, font: string): string[] {
   const lines: string[] = [];
-  for (const word of text.split(/\s+/).filter((part) => part !== '')) {
+  for (const word of text.split(/[ \n\t]+/).filter((part) => part !== '')) {
     const last = lines.at(-1);
     if (last !== undefined && widthOf(`${last} ${word}`, font) <= width) lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(word);
