@@ -145,7 +145,7 @@ function freeInputs(model: Model): FreeInput[] {
     });
 }
 
-function parseDims(texts: readonly string[]): Record<string, number> {
+export function parseDims(texts: readonly string[]): Record<string, number> {
   return Object.fromEntries(
     texts.map((text) => {
       const [, name, value] = /^(.+)=(\d+)$/.exec(text) ?? [];

@@ -1,26 +1,40 @@
 import { describeModel, type ModelCard } from '../../core/analysis/card.ts';
+import { memoryTimeline } from '../../core/analysis/memory-plan.ts';
 import type { OptionSpec } from '../args.ts';
 import { parseCommandLine, UsageError } from '../args.ts';
 import { formatBytes, formatTable } from '../format.ts';
+import { memoryText } from '../memory-text.ts';
 import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
+import { parseDims } from '../tasks.ts';
 import type { Command } from './command.ts';
 
 const options = {
-  json: { type: 'boolean', help: 'print the model card as JSON' },
+  json: { type: 'boolean', help: 'print the model card, or with --memory all of that, as JSON' },
+  memory: { type: 'boolean', help: 'predicted memory of one run instead: the peak, and the tensors that make it' },
+  dim: { type: 'string', multiple: true, value: 'NAME=N', help: 'size of a free dimension, for --memory' },
+  top: { type: 'string', value: 'N', help: 'show only the first so many tensors (default 15; 0: all)' },
 } satisfies Record<string, OptionSpec>;
 
 export const inspect: Command = {
   name: 'inspect',
-  usage: 'whittle inspect MODEL [--json]',
+  usage: 'whittle inspect MODEL [--memory [--dim NAME=N] [--top N]] [--json]',
   summary: 'What is in a model: inputs, outputs, sizes, operators, and what will not run where.',
   options,
   run: async (args) => {
     const parsed = parseCommandLine(args, options);
     const [path, ...rest] = parsed.positionals;
     if (!path || rest.length > 0) throw new UsageError('inspect takes one model.');
+    const top = parsed.number('top', 15, { min: 0, max: 1_000_000, integer: true });
     const job = terminalJob();
     const file = await openModelFile(path, job);
+    if (parsed.flag('memory')) {
+      const timeline = memoryTimeline(file.model, parseDims(parsed.strings('dim')));
+      job.done();
+      const whole = () => JSON.stringify({ file: file.name, fileBytes: file.fileBytes, ...timeline }, null, 2);
+      process.stdout.write(`${parsed.flag('json') ? whole() : memoryText(file.name, timeline, top)}\n`);
+      return 0;
+    }
     const card = describeModel(file.model);
     job.done();
     if (parsed.flag('json')) {

@@ -3,18 +3,40 @@
  *
  * The model: a buffer per value, from the node that makes it to the last one that reads it. Graph inputs stay for the
  * whole run (the caller holds them) and so do graph outputs once made. Reshape and the like share their input's buffer;
- * an elementwise node whose input dies there and has the same size writes in place, as onnxruntime does. Weights, kernel
- * workspace and the allocator's slack are not in it: this is a prediction of activations, not of the process.
+ * activations whose input dies there write in place (buffer-reuse.ts has onnxruntime's rule). Weights, kernel workspace
+ * and the allocator's slack are not in it: this is a prediction of activations, not of the process.
  */
 import type { Graph, Model, Node } from '../ir/types.ts';
 import { isDefaultDomain, subgraphsOf, usedValuesOf } from '../ir/walk.ts';
 import type { ShapeTable } from '../shape/types.ts';
-import { opFamily, viewOps } from './op-families.ts';
+import { type Reuse, reuseOf } from './buffer-reuse.ts';
 import { bytesOf } from './value-size.ts';
 
 export interface LiveValue {
   readonly value: string;
   readonly bytes: number;
+}
+
+/** A stretch of memory, from the node that makes what is in it to the last one that reads it. */
+export interface PlannedBuffer {
+  /** What it was made for. */
+  readonly value: string;
+  /** 0 while the size is not known. */
+  readonly bytes: number;
+  readonly isKnown: boolean;
+  /** Index of the node that makes it; -1 for inputs. */
+  readonly from: number;
+  /** Index of the last node that reads any value in it; the number of nodes where it stays to the end. */
+  readonly lastUse: number;
+  /** Values that took it over later, in order. */
+  readonly shared: readonly SharedValue[];
+}
+
+export interface SharedValue {
+  readonly value: string;
+  /** Index of the node that makes it. */
+  readonly at: number;
+  readonly how: Reuse;
 }
 
 export interface MemoryPlan {
@@ -29,6 +51,10 @@ export interface MemoryPlan {
   readonly outputBytes: number;
   /** Values that are not counted, because their size is not known. */
   readonly unknownValues: number;
+  /** All of them, in order of making. */
+  readonly buffers: readonly PlannedBuffer[];
+  /** Bytes that subgraphs and function bodies need while their node runs, by index of the node; 0 is left out. */
+  readonly nestedBytes: ReadonlyMap<number, number>;
 }
 
 const maxDepth = 64;
@@ -56,13 +82,9 @@ interface Body {
   readonly table: ShapeTable;
 }
 
-interface Buffer {
-  readonly value: string;
-  readonly bytes: number;
-  /** Index of the node that makes it; -1 for inputs. */
-  readonly from: number;
-  /** Index of the last node that reads any value in it. */
+interface Buffer extends PlannedBuffer {
   lastUse: number;
+  readonly shared: SharedValue[];
 }
 
 class Planner {
@@ -77,6 +99,8 @@ class Planner {
 
   plan(body: Body, depth: number): MemoryPlan {
     const { nodes, table } = body;
+    const kept = new Set(body.outputs);
+    const nestedBytes = new Map<number, number>();
     const lastUses = lastUsesOf(body);
     const buffers = new Map<string, Buffer>();
     const dyingAt: Buffer[][] = nodes.map(() => []);
@@ -88,7 +112,7 @@ class Planner {
     const allocate = (value: string, from: number, lastUse: number): void => {
       const bytes = bytesOf(table.get(value));
       if (bytes === undefined) unknownValues += 1;
-      const buffer: Buffer = { value, bytes: bytes ?? 0, from, lastUse };
+      const buffer: Buffer = { value, bytes: bytes ?? 0, isKnown: bytes !== undefined, from, lastUse, shared: [] };
       buffers.set(value, buffer);
       all.push(buffer);
       live += buffer.bytes;
@@ -99,13 +123,15 @@ class Planner {
 
     let peak = { bytes: live, node: -1, nested: 0 };
     for (const [at, node] of nodes.entries()) {
-      const shared = sharedBuffer(node, at, table, buffers, body.weights);
+      const how = kept.has(node.outputs[0] ?? '') ? undefined : reuseOf(node.opType);
+      const shared = how && sharedBuffer(node, at, how, { table, buffers, weights: body.weights });
       for (const [index, output] of node.outputs.entries()) {
         if (output === '' || node.opType === 'Constant') continue;
         const lastUse = lastUses.get(output) ?? at;
         if (index > 0 || !shared) allocate(output, at, lastUse);
         else {
           buffers.set(output, shared);
+          shared.shared.push({ value: output, at, how: how! });
           if (lastUse > shared.lastUse) {
             shared.lastUse = lastUse;
             dyingAt[lastUse]?.push(shared);
@@ -113,6 +139,7 @@ class Planner {
         }
       }
       const nested = this.nestedPeak(node, table, depth);
+      if (nested > 0) nestedBytes.set(at, nested);
       timeline[at] = live + nested;
       if (timeline[at]! > peak.bytes || peak.node < 0) peak = { bytes: timeline[at]!, node: at, nested };
       // A view may have prolonged a buffer's life since it was entered here.
@@ -126,6 +153,8 @@ class Planner {
       inputBytes,
       outputBytes: body.outputs.reduce((total, name) => total + (bytesOf(table.get(name)) ?? 0), 0),
       unknownValues,
+      buffers: all,
+      nestedBytes,
     };
   }
 
@@ -185,23 +214,24 @@ function lastUsesOf({ nodes, outputs }: Body): Map<string, number> {
   return lastUses;
 }
 
-/** The buffer that output 0 takes over: a view's, or that of a dying input of an elementwise node. */
+interface Surroundings {
+  readonly table: ShapeTable;
+  readonly buffers: ReadonlyMap<string, Buffer>;
+  readonly weights: ReadonlySet<string>;
+}
+
+/** The buffer that output 0 takes over: that of input 0, if it is no weight, and for writing in place dies here. */
 function sharedBuffer(
-  node: Node,
+  { inputs, outputs }: Node,
   at: number,
-  table: ShapeTable,
-  buffers: ReadonlyMap<string, Buffer>,
-  weights: ReadonlySet<string>,
+  how: Reuse,
+  { table, buffers, weights }: Surroundings,
 ): Buffer | undefined {
-  const isView = viewOps.has(node.opType);
-  const family = opFamily(node.opType);
-  if (!isView && family !== 'elementwise' && family !== 'activation') return undefined;
-  const bytes = bytesOf(table.get(node.outputs[0] ?? ''));
-  for (const input of isView ? node.inputs.slice(0, 1) : node.inputs) {
-    const buffer = weights.has(input) ? undefined : buffers.get(input);
-    if (buffer && (isView || (buffer.lastUse === at && buffer.bytes === bytes))) return buffer;
-  }
-  return undefined;
+  const [input = ''] = inputs;
+  const buffer = weights.has(input) ? undefined : buffers.get(input);
+  if (!buffer || how === 'view') return buffer;
+  const bytes = bytesOf(table.get(outputs[0] ?? ''));
+  return buffer.lastUse === at && buffer.bytes === bytes ? buffer : undefined;
 }
 
 function weightNames(graph: Graph): ReadonlySet<string> {

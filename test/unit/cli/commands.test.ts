@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MemoryTimeline } from '../../../src/core/analysis/memory-plan.ts';
 import { concatParts } from '../../../src/core/base/byte-parts.ts';
 import { memorySource } from '../../../src/core/base/memory-source.ts';
 import { makeGraph, makeModel, makeNode, valueInfo } from '../../../src/core/ir/build.ts';
@@ -103,6 +104,21 @@ describe('inspect', () => {
       nodes: { all: 6 },
       weights: { parameters: 9600 },
     });
+  });
+});
+
+describe('inspect --memory', () => {
+  test('the peak with the tensors that make it, the sizes it is for, and JSON', async () => {
+    const text = await whittle(['inspect', model, '--memory', '--dim', 'batch=3']);
+    expect(text).toMatchObject({ code: 0 });
+    expect(text.stdout).toMatch(/^small\.onnx: predicted from shapes/);
+    expect(text.stdout).toMatch(/peak [\d.]+ k?B of activations at node \d of 6, \w+ \S+; 38\.\d kB of weights/);
+    expect(text.stdout).toMatch(/alive at the peak +bytes +share +made by/);
+    const json = await whittle(['inspect', model, '--memory', '--json', '--dim', 'batch=3']);
+    const { steps, buffers, peakStep, peakBytes } = JSON.parse(json.stdout) as MemoryTimeline;
+    expect(steps).toHaveLength(6);
+    const alive = buffers.filter(({ from, to }) => from <= peakStep && peakStep <= to);
+    expect(alive.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(peakBytes);
   });
 });
 

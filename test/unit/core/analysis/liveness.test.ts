@@ -32,26 +32,34 @@ describe('memoryPlan', () => {
     ]);
   });
 
-  it('shares buffers between views and writes elementwise results in place', () => {
+  it('shares buffers between views, writes activations in place, and nothing into outputs or by arithmetic', () => {
     const result = plan(
       graph(
         [
           node('Concat', ['x', 'x'], ['a'], { axis: attrInt(0) }),
           node('Reshape', ['a', 'shape'], ['b']),
           node('Relu', ['b'], ['c']),
-          node('Add', ['c', 'c'], ['y']),
+          node('Add', ['c', 'c'], ['d']),
+          node('Relu', ['d'], ['y']),
         ],
         [float('x', 4)],
         ['y'],
         [tensorFromInts('shape', [2], [2, 4])],
       ),
     );
-    expect([...result.timeline]).toEqual([48, 48, 48, 48]);
+    expect([...result.timeline]).toEqual([48, 48, 48, 80, 80]);
+    expect(result.buffers.map(({ value, shared }) => [value, shared.map(({ how }) => how)])).toEqual([
+      ['x', []],
+      ['a', ['view', 'in-place']],
+      ['d', []],
+      ['y', []],
+    ]);
   });
 
   it('does not write into a value that is still needed', () => {
     const nodes = [node('Neg', ['x'], ['a']), node('Relu', ['a'], ['b']), node('Add', ['a', 'b'], ['y'])];
-    expect(plan(graph(nodes, [float('x', 4)], ['y'])).peakBytes).toBe(48);
+    // x, a, b, and y, which as an output of the graph has memory of its own.
+    expect(plan(graph(nodes, [float('x', 4)], ['y'])).peakBytes).toBe(64);
   });
 
   it('adds what a subgraph needs at its worst', () => {
