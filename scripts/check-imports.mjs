@@ -112,11 +112,30 @@ const rules = {
     'src/core/study',
     'zod',
   ],
+  // A study with its results and files, as one file.
+  'src/core/project': [
+    'src/core/base',
+    'src/core/analysis',
+    'src/core/eval',
+    'src/core/recipe',
+    'src/core/precision',
+    'src/core/study',
+    'zod',
+  ],
   // Says a recipe in other tools' words.
   'src/core/handover': ['src/core/base', 'src/core/step', 'src/core/recipe'],
   'src/runtime': ['src/core', 'onnxruntime-web', 'onnxruntime-node', 'onnxruntime-common', 'node:'],
   'src/rpc': ['src/core', 'comlink'],
-  'src/services': ['src/core', 'src/runtime', 'src/rpc', 'idb-keyval', 'browser-fs-access', 'fflate', '@noble/hashes'],
+  'src/services': [
+    'src/core',
+    'src/runtime',
+    'src/rpc',
+    'idb-keyval',
+    'browser-fs-access',
+    'client-zip',
+    'fflate',
+    '@noble/hashes',
+  ],
   'src/state': ['src/core', 'src/runtime', 'src/rpc', 'src/services', 'zustand'],
   'src/ui': [
     'src/core',

@@ -1,14 +1,9 @@
 /**
- * What survives a reload: model bytes in the origin-private file system, small records in IndexedDB. Where the browser
- * gives neither (private windows), everything works from memory and `storageNotice` says so once.
+ * Small records in IndexedDB. Where the browser gives none (private windows), single records live in memory and
+ * `storageNotice` says why.
  */
-import { createStore, del, get, set } from 'idb-keyval';
+import { createStore, del, get, getMany, keys, set } from 'idb-keyval';
 import { StudioError } from '../core/base/errors/index.ts';
-import type { OnProgress } from '../core/base/progress.ts';
-import type { ModelFileSet, PickedFile } from './files.ts';
-
-const MODELS_FOLDER = 'models';
-const GRAPH_NAME = 'graph';
 
 let recordStore: ReturnType<typeof createStore> | null = null;
 const memoryRecords = new Map<string, unknown>();
@@ -19,8 +14,21 @@ export function storageNotice(): string | null {
   return unavailableReason;
 }
 
-function noteUnavailable(error: unknown): void {
-  unavailableReason ??= error instanceof Error ? error.message : String(error);
+export function noteUnavailable(error: unknown): void {
+  unavailableReason ??= reasonOf(error);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A full disk is one thing, a browser that stores nothing another: what the user can do differs. */
+export function asStorageError(error: unknown, needed?: number): StudioError {
+  if (error instanceof StudioError) return error;
+  if (error instanceof DOMException && error.name === 'QuotaExceededError')
+    return new StudioError('storage/full', needed === undefined ? {} : { needed }, error);
+  noteUnavailable(error);
+  return new StudioError('storage/unavailable', { reason: reasonOf(error) }, error);
 }
 
 function records() {
@@ -44,7 +52,7 @@ export async function saveRecord(name: string, value: unknown): Promise<void> {
     memoryRecords.delete(name);
   } catch (error) {
     memoryRecords.set(name, value);
-    noteUnavailable(error);
+    asStorageError(error);
   }
 }
 
@@ -57,140 +65,65 @@ export async function deleteRecord(name: string): Promise<void> {
   }
 }
 
-async function modelsFolder(): Promise<FileSystemDirectoryHandle> {
+/** All records whose names begin so. Empty where there is no database. */
+export async function loadRecords<T>(prefix: string): Promise<Map<string, T>> {
   try {
-    const root = await navigator.storage.getDirectory();
-    return await root.getDirectoryHandle(MODELS_FOLDER, { create: true });
+    const names = (await keys<string>(records())).filter((name) => String(name).startsWith(prefix));
+    const values = await getMany<T>(names, records());
+    return new Map(names.flatMap((name, index) => (values[index] === undefined ? [] : [[name, values[index]]])));
   } catch (error) {
     noteUnavailable(error);
-    throw new StudioError(
-      'storage/unavailable',
-      { reason: error instanceof Error ? error.message : String(error) },
-      error,
-    );
+    return new Map();
   }
 }
 
-/** External data keeps its path in the file's name: a folder tree would need no more than this. */
-const storedName = (path: string) => `data.${encodeURIComponent(path)}`;
+export async function recordNames(prefix: string): Promise<string[]> {
+  try {
+    return (await keys<string>(records())).filter((name) => String(name).startsWith(prefix));
+  } catch (error) {
+    noteUnavailable(error);
+    return [];
+  }
+}
+
+export interface RecordChange {
+  readonly put?: Iterable<readonly [name: string, value: unknown]>;
+  readonly remove?: Iterable<string>;
+}
 
 /**
- * Copies a model's files into the origin-private file system under `key`.
- * @throws StudioError storage/full before anything is written where the browser can tell, storage/unavailable
+ * Several records in one transaction: all of it happens or nothing. Transactions end in the order they began.
+ * @throws StudioError storage/full, storage/unavailable
  */
-export async function saveModelFiles(key: string, files: ModelFileSet, onProgress: OnProgress): Promise<void> {
-  const needed = [files.graph, ...files.others].reduce((sum, { file }) => sum + file.size, 0);
-  await requireRoom(needed);
-  const folder = await (await modelsFolder()).getDirectoryHandle(key, { create: true });
-  let done = 0;
-  const report = (bytes: number) => {
-    done += bytes;
-    onProgress({ stage: 'storing the model', done, total: needed, unit: 'bytes' });
-  };
+export async function changeRecords({ put = [], remove = [] }: RecordChange): Promise<void> {
   try {
-    await writeFile(folder, GRAPH_NAME, files.graph.file, report);
-    for (const { path, file } of files.others) await writeFile(folder, storedName(path), file, report);
-  } catch (error) {
-    await deleteModelFiles(key);
-    if (error instanceof DOMException && error.name === 'QuotaExceededError')
-      throw new StudioError('storage/full', { needed }, error);
-    noteUnavailable(error);
-    throw new StudioError(
-      'storage/unavailable',
-      { reason: error instanceof Error ? error.message : String(error) },
-      error,
-    );
-  }
-}
-
-async function requireRoom(needed: number): Promise<void> {
-  const estimate = await navigator.storage?.estimate?.().catch(() => undefined);
-  if (estimate?.quota !== undefined && needed > estimate.quota - (estimate.usage ?? 0))
-    throw new StudioError('storage/full', { needed });
-}
-
-async function writeFile(
-  folder: FileSystemDirectoryHandle,
-  name: string,
-  blob: Blob,
-  onBytes: (bytes: number) => void,
-): Promise<void> {
-  const handle = await folder.getFileHandle(name, { create: true });
-  const writable = await handle.createWritable();
-  const SLICE = 32_000_000;
-  try {
-    for (let offset = 0; offset < blob.size; offset += SLICE) {
-      const slice = blob.slice(offset, offset + SLICE);
-      await writable.write(slice);
-      onBytes(slice.size);
-    }
-  } finally {
-    await writable.close();
-  }
-}
-
-/** @returns null when nothing is stored under the key */
-export async function loadModelFiles(key: string, graphName: string): Promise<ModelFileSet | null> {
-  try {
-    const folder = await (await modelsFolder()).getDirectoryHandle(key);
-    const others: PickedFile[] = [];
-    let graph: PickedFile | null = null;
-    for await (const [name, handle] of folder.entries()) {
-      if (handle.kind !== 'file') continue;
-      const stored = await (handle as FileSystemFileHandle).getFile();
-      if (name === GRAPH_NAME) graph = { path: graphName, file: new File([stored], graphName) };
-      else {
-        const path = decodeURIComponent(name.slice('data.'.length));
-        others.push({ path, file: new File([stored], path.split('/').at(-1)!) });
+    await records()('readwrite', (store) => {
+      const { transaction } = store;
+      const done = new Promise<void>((resolve, reject) => {
+        transaction.oncomplete = () => resolve();
+        // Only with the abort is it known why: a full disk shows at the commit.
+        transaction.onabort = () => reject(transaction.error ?? new Error('the transaction was aborted'));
+      });
+      try {
+        for (const [name, value] of put) store.put(value, name);
+        for (const name of remove) store.delete(name);
+        // Not left to the end of all requests: a page that goes away now would take the transaction with it.
+        transaction.commit();
+      } catch (error) {
+        // What cannot be cloned throws here, and would leave half of it to be committed.
+        transaction.abort();
+        return done.catch(() => Promise.reject(error));
       }
-    }
-    return graph ? { graph, others } : null;
-  } catch {
-    return null;
+      return done;
+    });
+  } catch (error) {
+    throw asStorageError(error);
   }
 }
 
-export async function deleteModelFiles(key: string): Promise<void> {
-  try {
-    await (await modelsFolder()).removeEntry(key, { recursive: true });
-  } catch {
-    // Gone already, or never there.
-  }
-}
-
-const LOCK_PREFIX = 'whittle-model-';
-let releaseModel: () => void = () => {};
-
-/** Other tabs see that this one has the model open, and leave its files alone. */
-function holdModel(key: string): void {
-  releaseModel();
-  navigator.locks
-    ?.request(
-      LOCK_PREFIX + key,
-      { mode: 'shared' },
-      () =>
-        new Promise<void>((resolve) => {
-          releaseModel = resolve;
-        }),
-    )
-    .catch(() => {});
-}
-
-async function heldModels(): Promise<Set<string>> {
-  const { held = [] } = (await navigator.locks?.query()) ?? {};
-  return new Set(held.map(({ name = '' }) => name).filter((name) => name.startsWith(LOCK_PREFIX)));
-}
-
-/** Models of earlier sessions make room for this one's, unless another tab has them open. */
-export async function keepOnlyModel(key: string): Promise<void> {
-  try {
-    holdModel(key);
-    const held = await heldModels();
-    const folder = await modelsFolder();
-    const stale: string[] = [];
-    for await (const name of folder.keys()) if (name !== key && !held.has(LOCK_PREFIX + name)) stale.push(name);
-    for (const name of stale) await folder.removeEntry(name, { recursive: true });
-  } catch {
-    // Without storage there is nothing to tidy.
-  }
+/** Whether the browser keeps its promise of room. @throws StudioError storage/full where it surely would not fit */
+export async function requireRoom(bytes: number): Promise<void> {
+  const estimate = await navigator.storage?.estimate?.().catch(() => undefined);
+  if (estimate?.quota !== undefined && bytes > estimate.quota - (estimate.usage ?? 0))
+    throw new StudioError('storage/full', { needed: bytes });
 }

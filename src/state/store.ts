@@ -3,11 +3,12 @@ import { createStore, type StateCreator } from 'zustand/vanilla';
 import { type AnalysisSlice, createAnalysisSlice } from './analysis-slice.ts';
 import { createModelSlice, type ModelSlice } from './model-slice.ts';
 import { createProfileSlice, type ProfileSlice } from './profile-slice.ts';
+import { createProjectsSlice, type ProjectsSlice } from './projects-slice.ts';
 import { createRunSlice, type RunSlice } from './run-slice.ts';
 import { createStudySlice, type StudySlice } from './study-slice.ts';
 import { createUiSlice, type UiSlice } from './ui-slice.ts';
 
-export type StudioState = ModelSlice & StudySlice & RunSlice & AnalysisSlice & ProfileSlice & UiSlice;
+export type StudioState = ModelSlice & StudySlice & RunSlice & AnalysisSlice & ProfileSlice & ProjectsSlice & UiSlice;
 export type SliceCreator<Slice> = StateCreator<StudioState, [], [], Slice>;
 
 export function createStudioStore() {
@@ -17,6 +18,7 @@ export function createStudioStore() {
     ...createRunSlice(...api),
     ...createAnalysisSlice(...api),
     ...createProfileSlice(...api),
+    ...createProjectsSlice(...api),
     ...createUiSlice(...api),
   }));
 }

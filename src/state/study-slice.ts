@@ -5,11 +5,16 @@ import { amendHistory, type History, pushHistory, redo, startHistory, undo } fro
 import { newVariantId } from './ids.ts';
 import type { SliceCreator } from './store.ts';
 
+/** Longest name of a project. */
+export const MAX_PROJECT_NAME = 120;
+
 /** A study with stable identities for its variants, so that a card keeps its place and results while it is edited. */
 export interface StudyDraft {
   readonly study: Study;
   /** Parallel to `study.variants`. */
   readonly ids: readonly string[];
+  /** The project's name. */
+  readonly name: string;
 }
 
 export interface StudySlice {
@@ -17,8 +22,13 @@ export interface StudySlice {
   history: History<StudyDraft> | null;
   selectedId: string | null;
 
-  /** Replaces the study (another model, a link, a restored session) and forgets the history. */
-  setStudy(study: Study, ids?: readonly string[]): void;
+  /** Begins with this study (another model, a stored project) and forgets the history. */
+  setStudy(study: Study, ids?: readonly string[], name?: string): void;
+  /** Takes over another study of the same model; undo brings the one before back. */
+  replaceStudy(study: Study): void;
+  renameProject(name: string): void;
+  /** What `run` changes is one undo step. */
+  asOneEdit(run: () => void): void;
   closeStudy(): void;
   selectVariant(id: string): void;
   /** @returns the new variant's id, or null when there are `MAX_VARIANTS` already */
@@ -59,9 +69,28 @@ export const createStudySlice: SliceCreator<StudySlice> = (set, get) => {
     history: null,
     selectedId: null,
 
-    setStudy(study, ids) {
+    setStudy(study, ids, name = '') {
       const identities = ids && ids.length === study.variants.length ? ids : study.variants.map(() => newVariantId());
-      set({ history: startHistory({ study, ids: identities }), selectedId: identities[1] ?? identities[0] ?? null });
+      set({
+        history: startHistory({ study, ids: identities, name }),
+        selectedId: identities[1] ?? identities[0] ?? null,
+      });
+    },
+    replaceStudy(study) {
+      const ids = study.variants.map(() => newVariantId());
+      edit((draft) => ({ ...draft, study, ids }));
+      set({ selectedId: ids[1] ?? ids[0] ?? null });
+    },
+    renameProject(name) {
+      const trimmed = name.trim().slice(0, MAX_PROJECT_NAME);
+      if (trimmed !== '' && trimmed !== get().history?.present.name) edit((draft) => ({ ...draft, name: trimmed }));
+    },
+    asOneEdit(run) {
+      const before = get().history;
+      run();
+      const after = get().history;
+      if (!before || !after || after.present === before.present) return;
+      set({ history: pushHistory(before, after.present, null, performance.now()) });
     },
     closeStudy() {
       set({ history: null, selectedId: null });
@@ -74,7 +103,8 @@ export const createStudySlice: SliceCreator<StudySlice> = (set, get) => {
       if (!draft || draft.ids.length >= MAX_VARIANTS) return null;
       const id = newVariantId();
       const at = afterId === undefined ? draft.ids.length : indexOf(afterId) + 1;
-      edit(({ study, ids }) => ({
+      edit(({ study, ids, name }) => ({
+        name,
         study: { ...study, variants: study.variants.toSpliced(at, 0, recipe) },
         ids: ids.toSpliced(at, 0, id),
       }));
@@ -92,7 +122,8 @@ export const createStudySlice: SliceCreator<StudySlice> = (set, get) => {
       const index = indexOf(id);
       // The baseline is what everything is compared with; it cannot go.
       if (index <= 0) return;
-      edit(({ study, ids }) => ({
+      edit(({ study, ids, name }) => ({
+        name,
         study: { ...study, variants: study.variants.toSpliced(index, 1) },
         ids: ids.toSpliced(index, 1),
       }));
@@ -105,14 +136,16 @@ export const createStudySlice: SliceCreator<StudySlice> = (set, get) => {
       const count = get().history?.present.ids.length ?? 0;
       const target = Math.min(Math.max(to, 1), count - 1);
       if (from <= 0 || from === target) return;
-      edit(({ study, ids }) => ({
+      edit(({ study, ids, name }) => ({
+        name,
         study: { ...study, variants: moved(study.variants, from, target) },
         ids: moved(ids, from, target),
       }));
     },
     renameVariant(id, name) {
       const trimmed = name.trim().slice(0, 120);
-      if (trimmed !== '') get().editRecipe(id, (recipe) => ({ ...recipe, name: trimmed }));
+      if (trimmed !== '' && trimmed !== get().history?.present.study.variants[indexOf(id)]?.name)
+        get().editRecipe(id, (recipe) => ({ ...recipe, name: trimmed }));
     },
     editRecipe(id, change, tag) {
       const index = indexOf(id);

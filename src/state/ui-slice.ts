@@ -16,7 +16,8 @@ export type Panel =
   | 'handover'
   | 'targets'
   | 'gate'
-  | 'palette';
+  | 'palette'
+  | 'projects';
 /** The panels of the Layers view. */
 export type LayersTab = 'error' | 'sensitivity' | 'calibration';
 
@@ -25,8 +26,6 @@ export interface UiSlice {
   /** The dialog, sheet or popover that is open; at most one. */
   panel: Panel | null;
   capabilities: Capabilities | null;
-  /** Said once, beside the status line: what storage cannot do here. */
-  storageNotice: string | null;
   layersTab: LayersTab;
   /** A node by name (else its first output's): what graph, layers, profile and diff point at together. */
   selectedNode: string | null;
@@ -46,7 +45,6 @@ export const createUiSlice: SliceCreator<UiSlice> = (set, get) => ({
   theme: 'system',
   panel: null,
   capabilities: null,
-  storageNotice: null,
   layersTab: 'error',
   selectedNode: null,
   nodeFigures: {},

@@ -158,7 +158,7 @@ export const shortcuts: readonly Shortcut[] = [
     keys: ['Ctrl', 'Shift', 'Z'],
     does: 'Redo',
     group: 'Setup',
-    matches: withControl('z', true),
+    matches: (event) => withControl('z', true)(event) || withControl('y', false)(event),
     blocked: ({ history }) => (history?.future.length ? null : 'There is nothing to redo.'),
     run: () => studio.getState().redo(),
   },

@@ -64,8 +64,15 @@ export const taskRefSchema = z.discriminatedUnion('kind', [
     samples: z.number().int().min(1).max(10_000).default(16),
     inputs: z.array(inputSpecSchema).max(64).default([]),
   }),
-  /** The user's own arrays, known by their names only. */
-  z.object({ kind: z.literal('files'), names: z.array(z.string().max(260)).max(10_000) }),
+  /** The user's own arrays, known by their names and by what is in them; absent in studies of earlier versions. */
+  z.object({
+    kind: z.literal('files'),
+    names: z.array(z.string().max(260)).max(10_000),
+    digest: z
+      .string()
+      .regex(/^[0-9a-f]{16}$/)
+      .optional(),
+  }),
 ]);
 export type TaskRef = z.output<typeof taskRefSchema>;
 

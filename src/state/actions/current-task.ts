@@ -12,7 +12,7 @@ export async function prepareCurrentTask(ref: TaskRef, card: ModelCard, job: Job
   // Loaded with the first run: image packs, decoders and metrics are no part of the first screen.
   const { prepareTask } = await import('../../services/tasks.ts');
   const samples = studio.getState().samples ?? [];
-  return prepareTask({ ref, inputs: inputsFor(ref, card), samples, arrays: userArrays() }, job);
+  return prepareTask({ ref, inputs: inputsFor(ref, card), samples, arrays: userArrays(ref) }, job);
 }
 
 /** Only random inputs have to be made; a sample's task and the user's arrays bring their own. */

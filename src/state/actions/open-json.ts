@@ -67,9 +67,9 @@ function uniqueTargets(targets: Study['targets']): Study['targets'] {
 
 /** Onto the model that is open; else it waits for one. */
 async function adopt(study: Study): Promise<void> {
-  const { model, setStudy } = studio.getState();
+  const { model, replaceStudy } = studio.getState();
   if (model) {
-    setStudy({ ...study, model: model.ref });
+    replaceStudy({ ...study, model: model.ref });
     notify({ level: 'success', text: `Took over ${study.variants.length} variants.` });
     return;
   }

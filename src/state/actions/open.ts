@@ -7,7 +7,7 @@ import { findPreset } from '../../core/recipe/presets.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import type { Sample } from '../../core/study/samples.ts';
 import { type ModelRef, type Study, studySchema, type TaskRef } from '../../core/study/schema.ts';
-import { adoptUserArrays } from '../../services/arrays.ts';
+import { adoptUserArrays, KEPT_ARRAY_BYTES } from '../../services/arrays.ts';
 import { type OpenModel, openModel } from '../../services/engine.ts';
 import { fetchFile, type ModelFileSet, type PickedFile, sortFiles } from '../../services/files.ts';
 import { clearLink } from '../../services/links.ts';
@@ -18,9 +18,10 @@ import type { LoadedModel } from '../model-slice.ts';
 import { notify } from '../notices.ts';
 import { studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
+import { dropUntouched, freeName, leaveProject, startProject, storeModel } from './keep.ts';
 import { openJson } from './open-json.ts';
+import { resumeAwaited } from './projects.ts';
 import { runAll } from './run.ts';
-import { storeModel } from './session.ts';
 import { addVariant, reportProblem } from './variants.ts';
 
 /** What a user's own model starts with. */
@@ -116,6 +117,7 @@ async function open(
   studio.setState({ opening: { name, progress: null, startedAt: performance.now() }, openError: null });
   try {
     const result = await read(job);
+    if (await resumeAwaited(result.opened, result.card)) return true;
     const ref = refOf(result);
     const { opened, card, files } = result;
     const model: LoadedModel = {
@@ -130,7 +132,7 @@ async function open(
     };
     adoptModel(model, options);
     offerCarriedRecipe(model);
-    storeModel(opened);
+    void storeModel(opened);
     return true;
   } catch (error) {
     const record = toErrorRecord(error);
@@ -147,10 +149,15 @@ async function open(
 
 function adoptModel(model: LoadedModel, { sample, study }: OpenOptions): void {
   const { pendingStudy, setStudy, forgetResults } = studio.getState();
+  void leaveProject();
   const linked = study ?? (pendingStudy && fitsModel(pendingStudy, model) ? pendingStudy : null);
   studio.setState({ model, pendingStudy: null, panel: null });
   forgetResults();
-  setStudy(linked ? { ...linked, model: model.ref } : startingStudy(model, sample));
+  const begun = linked ? { ...linked, model: model.ref } : startingStudy(model, sample);
+  setStudy(begun, undefined, freeName(model.title));
+  // A new project, always: what was open before stays as it is.
+  void startProject(linked !== null);
+  if (sample && !linked) void dropUntouched(sample.id).catch(() => {});
   clearLink();
 }
 
@@ -205,12 +212,20 @@ async function openArrays(files: readonly PickedFile[]): Promise<void> {
     notify({ level: 'error', text: 'There is no model yet to feed these arrays to.', advice: 'Open a model first.' });
     return;
   }
-  const names = await adoptUserArrays(files, arraySignature(model.card));
-  setTask({ kind: 'files', names });
-  notify({
-    level: 'success',
-    text: `The task is now your own data: ${names.length === 1 ? names[0] : `${names.length} files`}.`,
-  });
+  const { project } = studio.getState();
+  const { ref, notKept } = await adoptUserArrays(files, arraySignature(model.card), project?.id ?? null);
+  setTask(ref);
+  const text = `The task is now your own data: ${ref.names.length === 1 ? ref.names[0] : `${ref.names.length} files`}.`;
+  if (notKept === null) notify({ level: 'success', text });
+  else
+    notify({
+      level: 'info',
+      text: `${text} They are not kept over a reload.`,
+      advice:
+        notKept === 'too-large'
+          ? `Files up to ${KEPT_ARRAY_BYTES / 1e6} MB in all are kept; give them again after a reload.`
+          : `${notKept.message} ${notKept.advice}`,
+    });
 }
 
 /** The gallery's list, fetched once. @throws StudioError file/fetch-failed */

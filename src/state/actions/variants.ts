@@ -20,10 +20,12 @@ export function addVariant(recipe: Recipe): string | null {
 
 /** The guess for this device, on the target that it is a guess for. */
 export function addFastest({ recipe, provider }: FastestGuess): void {
-  if (addVariant(recipe) === null) return;
-  const { history, setTargets } = studio.getState();
-  const targets = history?.present.study.targets ?? [];
-  if (!targets.some((target) => target.provider === provider)) setTargets([...targets, { provider, threads: 0 }]);
+  studio.getState().asOneEdit(() => {
+    if (addVariant(recipe) === null) return;
+    const { history, setTargets } = studio.getState();
+    const targets = history?.present.study.targets ?? [];
+    if (!targets.some((target) => target.provider === provider)) setTargets([...targets, { provider, threads: 0 }]);
+  });
 }
 
 export function duplicateVariant(id: string): void {

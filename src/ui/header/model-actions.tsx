@@ -21,6 +21,6 @@ export function modelActions(): Action[] {
       shortcut: 'O',
       run: () => void chooseFiles(),
     },
-    { key: 'home', label: 'Sample gallery', icon: <House size={15} />, run: goHome },
+    { key: 'home', label: 'Sample gallery', icon: <House size={15} />, run: () => void goHome() },
   ];
 }

@@ -1,13 +1,14 @@
-import { CircleAlert, HardDrive } from 'lucide-react';
-import { useEffect, useState } from 'react';
+import { CircleAlert } from 'lucide-react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import type { Progress } from '../../core/base/progress.ts';
 import { cancelJob } from '../../state/actions/jobs.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { Button } from '../components/Button.tsx';
-import { Tip } from '../components/Tip.tsx';
 import { formatBytes, formatCount, formatElapsed } from '../format.ts';
 import { CapabilityButton } from './CapabilityPanel.tsx';
 import styles from './status.module.css';
+
+const StorageNoticeButton = lazy(() => import('../projects/StorageNoticeButton.tsx'));
 
 /** The bottom line: what runs, how far it is, and what this browser can do. */
 export function StatusBar() {
@@ -37,11 +38,9 @@ export function StatusBar() {
         </p>
       )}
       {notice && (
-        <Tip text={notice}>
-          <Button look="quiet" aria-label={`Storage: ${notice}`}>
-            <HardDrive size={14} /> Not saved
-          </Button>
-        </Tip>
+        <Suspense>
+          <StorageNoticeButton notice={notice} />
+        </Suspense>
       )}
       <CapabilityButton />
     </footer>

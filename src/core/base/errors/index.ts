@@ -6,6 +6,7 @@ import { internalErrors } from './internal.ts';
 import { jobErrors } from './job.ts';
 import { modelErrors } from './model.ts';
 import { passErrors } from './pass.ts';
+import { projectErrors } from './project.ts';
 import { recipeErrors } from './recipe.ts';
 import { runtimeErrors } from './runtime.ts';
 import { storageErrors } from './storage.ts';
@@ -24,6 +25,7 @@ export const errorTable = {
   ...workerErrors,
   ...jobErrors,
   ...storageErrors,
+  ...projectErrors,
   ...internalErrors,
 };
 

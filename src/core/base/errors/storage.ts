@@ -2,8 +2,12 @@ import type { ErrorFamily } from './family.ts';
 
 export const storageErrors = {
   'storage/full': {
-    message: (d) => `There is not enough storage: ${d.needed} bytes are needed.`,
-    advice: 'Delete stored models or results, or free disk space. What is on the page is kept until you close it.',
+    message: (d) =>
+      d.needed === undefined
+        ? 'There is no storage left in this browser.'
+        : `There is not enough storage: ${d.needed} bytes are needed.`,
+    advice:
+      'Free disk space; in the browser, export projects that you no longer need and delete them. What is on the page is kept until you close it.',
   },
   'storage/unavailable': {
     message: (d) => `Local storage is not available: ${d.reason}.`,

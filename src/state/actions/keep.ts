@@ -1,0 +1,225 @@
+/**
+ * Keeps the open project: every change is written down a moment after it was made, and at once when the page is hidden or
+ * goes. What cannot be written is told, stays on the page, and is tried again with the next change.
+ */
+import { asStudioError } from '../../core/base/errors/index.ts';
+import { forgetArrays } from '../../services/arrays.ts';
+import type { OpenModel } from '../../services/engine.ts';
+import { holdModel, saveModelFiles } from '../../services/model-store.ts';
+import { lockProject, type ProjectLock } from '../../services/project-lock.ts';
+import {
+  listProjects,
+  newProjectId,
+  projectsOfSample,
+  purgeProjects,
+  rememberOpened,
+  type StoredProject,
+  writeProject,
+} from '../../services/projects.ts';
+import { notify } from '../notices.ts';
+import { studio } from '../store.ts';
+import { isStoredChange, toStored } from '../stored-state.ts';
+import { followProfiles } from './profile.ts';
+import { endTrouble, raiseTrouble, troubleOf } from './troubles.ts';
+
+/** An edit that is older than this is on the disk, whatever happens to the tab. */
+export const SAVE_DELAY_MS = 400;
+
+let lock: ProjectLock | null = null;
+/** False while another tab writes the project. */
+let mayWrite = false;
+let releaseModel: () => void = () => {};
+let timer: ReturnType<typeof setTimeout> | undefined;
+/** Something changed that is not written yet. */
+let isDirty = false;
+let writing: Promise<void> | null = null;
+/** Left with changes for which there was no room: written when there is. */
+const unwritten = new Map<string, StoredProject>();
+/** Its bytes could not be stored. */
+let unstoredModel: OpenModel | null = null;
+
+export function hasUnsavedChanges(): boolean {
+  return isDirty;
+}
+
+/** Brings the list of stored projects up to date. */
+export async function refreshProjects(): Promise<void> {
+  studio.setState({ projects: await listProjects() });
+}
+
+/** "name", or "name 2" where that is taken. */
+export function freeName(name: string): string {
+  const taken = new Set(studio.getState().projects.map((entry) => entry.name));
+  if (!taken.has(name)) return name;
+  for (let number = 2; ; number += 1) if (!taken.has(`${name} ${number}`)) return `${name} ${number}`;
+}
+
+/** Writes what is not written yet. The transaction has begun when this returns; the promise says when it is over. */
+export function flushProject(): Promise<void> {
+  clearTimeout(timer);
+  timer = undefined;
+  return isDirty ? write() : (writing ?? Promise.resolve());
+}
+
+function write(): Promise<void> {
+  const stored = mayWrite ? toStored(studio.getState()) : null;
+  if (!stored) return Promise.resolve();
+  isDirty = false;
+  const current: Promise<void> = writeProject(stored)
+    .then(kept, (error: unknown) => notKept(error, stored))
+    .then(() => {
+      if (writing === current) writing = null;
+    });
+  writing = current;
+  return current;
+}
+
+function kept(): void {
+  if (endTrouble('full')) notify({ level: 'success', text: 'Changes are kept again.' });
+}
+
+function notKept(error: unknown, stored: StoredProject): void {
+  if (studio.getState().project?.id === stored.entry.id) isDirty = true;
+  else unwritten.set(stored.entry.id, stored);
+  const what = 'Changes stay on this page, but are lost with it.';
+  raiseTrouble(troubleOf(asStudioError(error), what));
+}
+
+/** After room was made. */
+export async function tryAgain(): Promise<void> {
+  if (unstoredModel) await storeModel(unstoredModel);
+  for (const [id, stored] of unwritten) {
+    const done = await writeProject(stored).then(
+      () => true,
+      () => false,
+    );
+    if (done) unwritten.delete(id);
+  }
+  await flushProject();
+}
+
+/** Copies the model where a reload finds it. A failure is told; the work goes on from memory. */
+export async function storeModel(opened: OpenModel): Promise<void> {
+  const { identity, files } = opened;
+  try {
+    const release = await holdModel(identity.key);
+    releaseModel();
+    releaseModel = release;
+    await saveModelFiles(identity.key, files, () => {});
+    unstoredModel = null;
+    if (endTrouble('model')) notify({ level: 'success', text: 'The model is kept now.' });
+  } catch (error) {
+    unstoredModel = opened;
+    const trouble = troubleOf(asStudioError(error), 'The model is not kept over a reload.');
+    raiseTrouble({ ...trouble, kind: trouble.kind === 'full' ? 'model' : trouble.kind });
+  }
+}
+
+/** Before another model or project takes the place of the open one. */
+export function leaveProject(): Promise<void> {
+  const done = flushProject();
+  isDirty = false;
+  mayWrite = false;
+  unstoredModel = null;
+  lock?.release();
+  lock = null;
+  releaseModel();
+  releaseModel = () => {};
+  endTrouble('elsewhere');
+  endTrouble('model');
+  forgetArrays();
+  studio.setState({ project: null });
+  return done.then(refreshProjects);
+}
+
+export interface EnteredProject {
+  readonly id: string;
+  readonly created: string;
+  readonly edited: boolean;
+  /** null: another tab has it. */
+  readonly lock: ProjectLock | null;
+}
+
+/** The state is the project's now: changes from here on are its changes. */
+export function enterProject({ id, created, edited, lock: held }: EnteredProject): void {
+  lock = held;
+  mayWrite = held !== null;
+  isDirty = false;
+  if (!mayWrite) tellElsewhere();
+  studio.setState({ project: { id, created, edited } });
+  void rememberOpened(id).catch(() => {});
+}
+
+function tellElsewhere(): void {
+  raiseTrouble({
+    kind: 'elsewhere',
+    text: 'This project is open in another tab. Changes made here are not kept.',
+    advice: 'Go on there, edit it here instead, or keep what is here as a copy.',
+  });
+}
+
+/** For `lockProject`: another tab took the project that is open here. */
+export function onLockLost(id: string): () => void {
+  return () => {
+    if (studio.getState().project?.id !== id) return;
+    mayWrite = false;
+    lock = null;
+    tellElsewhere();
+  };
+}
+
+/** Makes what is on the page a project of its own, and writes it down. @param edited by more than Whittle's own hand */
+export function startProject(edited: boolean): Promise<void> {
+  const id = newProjectId();
+  // Nobody else knows of it yet, so the first write needs not wait for the lock.
+  enterProject({ id, created: new Date().toISOString(), edited, lock: { release: () => {} } });
+  endTrouble('elsewhere');
+  void lockProject(id, { onLost: onLockLost(id) }).then((held) => {
+    if (studio.getState().project?.id === id) lock = held;
+    else held?.release();
+  });
+  return write().then(refreshProjects);
+}
+
+/** A sample that was only looked at needs not be there twice. */
+export async function dropUntouched(sampleId: string): Promise<void> {
+  const current = studio.getState().project?.id;
+  const ids = (await projectsOfSample(sampleId)).filter((id) => id !== current);
+  if (ids.length > 0) await purgeProjects(ids).then(refreshProjects);
+}
+
+/** Writes the open project down a moment after each change. @returns a function that stops it */
+export function keepSession(): () => void {
+  const unsubscribe = studio.subscribe((state, before) => {
+    // While projects change places nothing is anybody's change.
+    if (!state.project || state.project !== before.project || !isStoredChange(state, before)) return;
+    isDirty = true;
+    schedule();
+  });
+  const flush = () => void flushProject();
+  const onHidden = () => document.visibilityState === 'hidden' && flush();
+  const onLeave = (event: BeforeUnloadEvent) => {
+    if (studio.getState().storageNotice?.kind === 'full' && (isDirty || unwritten.size > 0)) event.preventDefault();
+  };
+  // The last edit before the tab goes must not be lost; a phone may end a hidden tab without a word.
+  addEventListener('pagehide', flush);
+  addEventListener('beforeunload', onLeave);
+  document.addEventListener('visibilitychange', onHidden);
+  const unfollow = followProfiles();
+  return () => {
+    unfollow();
+    removeEventListener('pagehide', flush);
+    removeEventListener('beforeunload', onLeave);
+    document.removeEventListener('visibilitychange', onHidden);
+    unsubscribe();
+  };
+}
+
+function schedule(): void {
+  timer ??= setTimeout(() => {
+    timer = undefined;
+    // A slow disk must not collect copies of the state.
+    if (writing) void writing.then(() => isDirty && schedule());
+    else void flushProject();
+  }, SAVE_DELAY_MS);
+}

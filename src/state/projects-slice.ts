@@ -1,0 +1,33 @@
+/** The project that is open, those that are stored, and whether storing works. */
+import type { ProjectEntry } from '../services/projects.ts';
+import type { SliceCreator } from './store.ts';
+
+export interface OpenProject {
+  readonly id: string;
+  /** ISO 8601 */
+  readonly created: string;
+  /** Whether the user had edited it when it was opened; once edited it stays so. */
+  readonly edited: boolean;
+}
+
+/** What is not kept, for as long as that is so. */
+export interface StorageNotice {
+  /** `full`, `model`: a write failed. `unavailable`: there is no storage. `elsewhere`: another tab writes the project. */
+  readonly kind: 'full' | 'model' | 'unavailable' | 'elsewhere';
+  readonly text: string;
+  readonly advice: string;
+}
+
+export interface ProjectsSlice {
+  /** null while no model is open. */
+  project: OpenProject | null;
+  /** The last changed first. */
+  projects: readonly ProjectEntry[];
+  storageNotice: StorageNotice | null;
+}
+
+export const createProjectsSlice: SliceCreator<ProjectsSlice> = () => ({
+  project: null,
+  projects: [],
+  storageNotice: null,
+});
