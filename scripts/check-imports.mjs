@@ -16,6 +16,8 @@ const rules = {
   'src/core/graph-view': ['src/core/base', 'src/core/ir', 'src/core/shape', 'src/core/analysis'],
   // Compares graphs as they are shown, by what steps say they did.
   'src/core/diff': ['src/core/base', 'src/core/graph-view', 'src/core/step'],
+  // Repositories of models: their addresses, their answers, which files make a model. Fetches nothing.
+  'src/core/hub': ['src/core/base', 'zod'],
   'src/core/step': ['src/core/base', 'src/core/ir', 'src/core/onnx', 'src/core/shape', 'src/core/analysis', 'zod'],
   'src/core/passes': [
     'src/core/base',
@@ -92,6 +94,7 @@ const rules = {
   ],
   'src/core/study': [
     'src/core/base',
+    'src/core/hub',
     'src/core/ir',
     'src/core/onnx',
     'src/core/shape',

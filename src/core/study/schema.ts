@@ -3,6 +3,7 @@
  * a link or a project file carries. It holds no weights and no results.
  */
 import { z } from 'zod';
+import { hubRefSchema } from '../hub/ref.ts';
 import { recipeSchema } from '../recipe/schema.ts';
 
 export const STUDY_VERSION = 1;
@@ -31,6 +32,7 @@ export const modelRefSchema = z.discriminatedUnion('kind', [
       .optional(),
     byteLength: z.number().int().min(0),
   }),
+  hubRefSchema,
 ]);
 export type ModelRef = z.output<typeof modelRefSchema>;
 

@@ -2,6 +2,7 @@ import type { JsonObject } from '../json.ts';
 import { calibErrors } from './calib.ts';
 import type { ErrorEntry } from './family.ts';
 import { fileErrors } from './file.ts';
+import { hubErrors } from './hub.ts';
 import { internalErrors } from './internal.ts';
 import { jobErrors } from './job.ts';
 import { modelErrors } from './model.ts';
@@ -16,6 +17,7 @@ import { workerErrors } from './worker.ts';
 /** Every error that Whittle can raise on purpose: one table, one file a family. */
 export const errorTable = {
   ...fileErrors,
+  ...hubErrors,
   ...modelErrors,
   ...recipeErrors,
   ...passErrors,
