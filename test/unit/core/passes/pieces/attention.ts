@@ -29,7 +29,25 @@ function masked(w: Writer, scores: Value, length: number): Value {
   }
 }
 
+/** One product cut in three, or nearly so, before an attention of onnxruntime. */
+function packed(w: Writer): void {
+  const x = w.pick(({ shape, dtype }) => shape.length === 3 && shape[1]! <= 16 && dtype === 'float32');
+  if (!x) return;
+  const [batch, length, width] = x.shape as [number, number, number];
+  const hidden = HEADS * (1 + w.rng.int(3));
+  const whole = [batch, length, 3 * hidden];
+  const product = w.emit('MatMul', [x.name, w.noise([width, 3 * hidden], 0.5)], whole);
+  const biased = w.rng.int(2) ? w.emit('Add', [product.name, w.noise([3 * hidden])], whole) : product;
+  const parts = [0, 1, 2].map((at) =>
+    w.emit('Slice', [biased.name, w.ints(at * hidden), w.ints((at + 1) * hidden), w.ints(2)], [batch, length, hidden]),
+  );
+  const order = w.rng.int(4) ? [0, 1, 2] : [1, 0, 2];
+  const inputs = order.map((at) => parts[at]!.name);
+  w.emit('com.microsoft.MultiHeadAttention', inputs, [batch, length, hidden], { num_heads: HEADS });
+}
+
 export const pieces: Pieces = {
+  'one product for query, key and value': packed,
   'attention written out': (w) => {
     const x = w.pick(({ shape }) => shape.length === 3 && shape[1]! <= 16);
     if (!x) return;
