@@ -13,6 +13,7 @@ import { report } from './commands/report.ts';
 import { roofline } from './commands/roofline.ts';
 import { search } from './commands/search.ts';
 import { sensitivity } from './commands/sensitivity.ts';
+import { waterfall } from './commands/waterfall.ts';
 
 const commands: readonly Command[] = [
   inspect,
@@ -24,6 +25,7 @@ const commands: readonly Command[] = [
   lens,
   handover,
   profile,
+  waterfall,
   roofline,
   report,
 ];

@@ -13,6 +13,7 @@ import type { BuiltVariant, InferPort, OpenedSession, StudyHost } from './ports.
 import type { Latency } from './results.ts';
 import { orCancelled, rethrowIfCancelled, targetLabel } from './run.ts';
 import type { RunPlan, Target } from './schema.ts';
+import { warmUp } from './warm-up.ts';
 
 /** deployed: as the recipe's runtime settings say. disabled: the runtime leaves the graph as it is in the file. */
 export type ProfileLevel = 'deployed' | 'disabled';
@@ -55,8 +56,6 @@ export interface ProfileRun {
 const MOST_EVENTS = 900_000;
 /** All sessions are open at once, so that they can take turns; beyond this sum of files they are not. */
 const INTERLEAVE_LIMIT_BYTES = 1_500_000_000;
-/** Beyond the plan's own warm-up runs. */
-const MOST_WARMUP_RUNS = 12;
 
 interface Lane<Handle> {
   readonly recipe: Recipe;
@@ -136,7 +135,8 @@ async function runGroup<Handle>(
   for (const place of group) {
     await attempt(place.lane, async () => {
       await open(request, place);
-      place.warmupRuns = await warmUp(request, place, feeds);
+      const stage = `${place.lane.recipe.name} on ${targetLabel(target)}: warming up`;
+      place.warmupRuns = await warmUp(place.port!, feeds, { job, plan, stage });
     });
   }
   for (let round = 0; round < plan.latencyRuns; round += 1) {
@@ -161,31 +161,6 @@ function isDone<Handle>({ lane, profiled, samplesMs, totalMs, warmupRuns }: Plac
   if (samplesMs.length === 0) return false;
   const events = (warmupRuns + samplesMs.length + 1) * (lane.built?.facts.nodes ?? 0);
   return (profiled && events > MOST_EVENTS) || (totalMs > plan.latencyBudgetMs && samplesMs.length >= 3);
-}
-
-/**
- * Runs until nothing becomes faster any more: engines compile WebAssembly a second time, better, while it runs.
- * @returns how many runs that took
- */
-async function warmUp<Handle>(
-  { job, plan, target }: ProfileRunRequest<Handle>,
-  { lane, port }: Place<Handle>,
-  feeds: Feeds,
-): Promise<number> {
-  const stage = `${lane.recipe.name} on ${targetLabel(target)}: warming up`;
-  const most = Math.max(1, plan.warmupRuns) + MOST_WARMUP_RUNS;
-  let best = Number.POSITIVE_INFINITY;
-  let spentMs = 0;
-  let sinceBest = 0;
-  for (let run = 1; ; run += 1) {
-    job.onProgress({ stage, done: run - 1, total: null, unit: 'runs' });
-    const [ms] = await orCancelled(job, port!.time(feeds, 1));
-    spentMs += ms!;
-    sinceBest = ms! < 0.9 * best ? 0 : sinceBest + 1;
-    best = Math.min(best, ms!);
-    const isSteady = sinceBest >= 2 && run >= plan.warmupRuns;
-    if (isSteady || run >= most || spentMs > plan.latencyBudgetMs) return run;
-  }
 }
 
 async function open<Handle>(request: ProfileRunRequest<Handle>, place: Place<Handle>): Promise<void> {
