@@ -16,7 +16,7 @@ export default defineConfig({
     target: 'node20',
     outDir: 'dist-node',
     rolldownOptions: {
-      input: { whittle: 'src/cli/main.ts', core: 'src/cli/library.ts' },
+      input: { whittle: 'src/cli/main.ts', core: 'src/cli/library.ts', 'compute-worker': 'src/cli/compute-worker.ts' },
       external: [...builtinModules, /^node:/, /^onnxruntime-/],
     },
   },

@@ -12,6 +12,7 @@ import { buildVariant } from '../core/study/variant.ts';
 import { createExecutor } from '../runtime/executor.ts';
 import { InferEngine } from '../runtime/infer-engine.ts';
 import { hasNativeRuntime, openNodeRuntime } from '../runtime/node-ort.ts';
+import { nodePool } from './compute-pool.ts';
 import type { OpenedFile } from './open-model.ts';
 import { temporaryStore } from './store.ts';
 import { fileTaskFiles } from './task-files.ts';
@@ -69,7 +70,8 @@ export function taskCalibration({ source }: PreparedTask): CalibrationSource {
 }
 
 export function nodeExecutor(): Executor {
-  return createExecutor(async () => (await openNodeRuntime(EXECUTOR_TARGET)).port, EXECUTOR_TARGET);
+  const executor = createExecutor(async () => (await openNodeRuntime(EXECUTOR_TARGET)).port, EXECUTOR_TARGET);
+  return { ...executor, pool: nodePool() };
 }
 
 export function createNodeInfer(): InferPort<ModelFiles> {

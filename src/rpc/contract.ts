@@ -194,3 +194,10 @@ export type LayoutContract = {
   /** Places of boxes and ways of edges. */
   layOut: { request: LayoutRequest; response: LayoutResult };
 };
+
+/** Tasks of core/quant/support/tasks.ts. */
+export type ComputeContract = {
+  /** Answers once the worker is there. */
+  warm: { request: null; response: null };
+  run: { request: { readonly task: string; readonly input: object }; response: object };
+};

@@ -15,6 +15,12 @@ export function giveAway<Response extends object>(response: Response, tensors: I
   return response;
 }
 
+/** Marks the buffers themselves. */
+export function giveAwayBuffers<Response extends object>(response: Response, buffers: Iterable<ArrayBuffer>): Response {
+  givenAway.set(response, new Set(buffers));
+  return response;
+}
+
 export function buffersGivenAway(response: unknown): Iterable<ArrayBuffer> {
   return (typeof response === 'object' && response !== null && givenAway.get(response)) || [];
 }

@@ -10,6 +10,7 @@ import type { Model, TensorData } from '../ir/types.ts';
 import type { ShapeTable } from '../shape/types.ts';
 import type { Ledger } from './ledger.ts';
 import type { RescaledValues } from './rescaled.ts';
+import type { TaskPool } from './task-pool.ts';
 
 export type ExecutionProvider = 'wasm' | 'webgpu' | 'webnn' | 'cpu';
 
@@ -54,6 +55,8 @@ export interface Executor {
   ): Promise<readonly ReadonlyMap<string, HostTensor>[]>;
   /** A session to run as often as wanted; `close` it. Absent: call `runEach` or `run`. */
   open?(model: Uint8Array): Promise<ExecutorSession>;
+  /** Threads for our own loops. Absent: there is one thread for all. */
+  readonly pool?: TaskPool | undefined;
 }
 
 export interface ExecutorSession {

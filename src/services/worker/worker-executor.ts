@@ -6,6 +6,7 @@ import { StudioError } from '../../core/base/errors/index.ts';
 import type { Executor } from '../../core/step/define.ts';
 import type { WorkerClient } from '../../rpc/client.ts';
 import type { InferContract } from '../../rpc/contract.ts';
+import { computePool } from './compute-pool.ts';
 import { spawnInferClient } from './spawn-infer.ts';
 
 export interface WorkerExecutor extends Executor {
@@ -37,6 +38,7 @@ export function workerExecutor(): WorkerExecutor {
   }
 
   return {
+    pool: computePool(),
     use(assetBase) {
       base = assetBase;
       if (!client) start(assetBase);

@@ -1,16 +1,19 @@
 /**
- * Blockwise quantization of one stored weight, by rounding to nearest or with a search for better parameters, a slab at a time: what is in memory is one slab of the
- * source and one of the result, however large the tensor (scales apart: 1/block of the weight).
+ * Blockwise quantization of one stored weight, by rounding to nearest or with a search for better parameters, a slab at a
+ * time: what is in memory are a few slabs of the source and of the result, however large the tensor (scales apart:
+ * 1/block of the weight). Where the host has more threads, they work on slabs side by side.
  */
 import { throwIfCancelled } from '../../base/cancel.ts';
 import { StudioError } from '../../base/errors/index.ts';
+import { inOrder } from '../../base/in-order.ts';
 import { dtypeInfo } from '../../ir/dtype.ts';
-import { bytesOf, floatsOf, readTensorSlab } from '../../ir/tensor.ts';
+import { floatsOf, readTensorSlab, tensorByteLength } from '../../ir/tensor.ts';
 import type { Tensor } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
-import { sharedPanelQuantizer } from './block-panel.ts';
-import { type NBitsLayout, type NBitsMatrix, raisePackedCodes, storeNBitsMatrix } from './nbits-store.ts';
-import type { PanelQuantizer, QuantizedPanel } from './panel.ts';
+import type { TaskPool } from '../../step/task-pool.ts';
+import { type QuantizedSlab, quantizeSlab, type Slab } from './nbits-slab.ts';
+import { type NBitsLayout, type NBitsMatrix, storeNBitsMatrix } from './nbits-store.ts';
+import { runPooled, tasksAtOnce } from './pooled.ts';
 import type { BlockSearch } from './search/types.ts';
 import { fieldBits } from './weight-bits.ts';
 
@@ -26,11 +29,12 @@ export interface NBitsRequest extends NBitsLayout {
 
 /** A search takes tens of nanoseconds a weight: between reads there is a chance to cancel. */
 const SEARCH_READ_BYTES = 1 << 20;
-/** A panel this large is still in a core's second-level cache when it is read again. */
-const PANEL_BYTES = 256 << 10;
-const COLUMNS_AT_A_TIME = 512;
 /** Source bytes to have in memory at once, and bytes of codes to collect before they are handed on. */
 const defaultLimits = { readBytes: 8 << 20, collectBytes: 48 << 20 };
+/** With less a task costs more to hand over than to do; with fewer than two of it a weight is not divided. */
+const LEAST_TASK_BYTES = 128 << 10;
+/** Source bytes that all threads' slabs may take together. */
+const POOLED_BYTES = 32 << 20;
 
 /**
  * @throws StudioError pass/bad-weight when the weight has NaN or infinite elements, or so wide a range that its scale
@@ -42,12 +46,13 @@ export async function quantizeMatrix(ctx: StepContext, request: NBitsRequest): P
   return storeNBitsMatrix(ctx, request, { packed: job.codes(), scales, zeroPoints });
 }
 
-/** Part of the source in memory: `rows` rows from block `firstBlock` on, of `columns` columns from `firstColumn` on. */
-interface ColumnSlab {
+/** A part of the source, where its results go. */
+interface Place {
+  /** Of the source as it is stored. */
+  readonly firstRow: number;
+  readonly rows: number;
   readonly firstColumn: number;
   readonly columns: number;
-  readonly firstBlock: number;
-  readonly rows: number;
 }
 
 class MatrixJob {
@@ -55,24 +60,34 @@ class MatrixJob {
   readonly zeroPoints: Uint8Array | Float32Array;
   readonly blocksPerColumn: number;
   readonly blobBytes: number;
-  readonly #panel: PanelQuantizer = sharedPanelQuantizer();
   readonly #elementBytes: number;
-  readonly #limits: typeof defaultLimits;
+  readonly #pool: TaskPool | undefined;
+  readonly #readBytes: number;
+  readonly #collectBytes: number;
 
   constructor(
     readonly ctx: StepContext,
     readonly request: NBitsRequest,
   ) {
-    const { K, N, bits, blockSize } = request;
+    const { K, N, bits, blockSize, tensor } = request;
     this.blocksPerColumn = Math.ceil(K / blockSize);
     this.blobBytes = (blockSize * fieldBits(bits)) / 8;
     this.scales = new Float32Array(N * this.blocksPerColumn);
     const count = request.symmetric ? 0 : this.scales.length;
     this.zeroPoints = request.search?.hasFractionalZeroPoints ? new Float32Array(count) : new Uint8Array(count);
+    this.#elementBytes = dtypeInfo[tensor.dtype].bits / 8;
     const limits = request.limits ?? defaultLimits;
-    const readBytes = Math.min(limits.readBytes, request.search ? SEARCH_READ_BYTES : limits.readBytes);
-    this.#limits = { ...limits, readBytes };
-    this.#elementBytes = dtypeInfo[request.tensor.dtype].bits / 8;
+    this.#collectBytes = limits.collectBytes;
+    const alone = Math.min(limits.readBytes, request.search ? SEARCH_READ_BYTES : limits.readBytes);
+    const bytes = tensorByteLength(tensor);
+    const pool = ctx.executor?.pool;
+    this.#pool = pool && bytes >= 2 * LEAST_TASK_BYTES ? pool : undefined;
+    this.#readBytes = this.#pool
+      ? Math.min(
+          alone,
+          Math.max(LEAST_TASK_BYTES, Math.min(POOLED_BYTES / tasksAtOnce(pool), bytes / this.#pool.threads)),
+        )
+      : alone;
   }
 
   /** The codes in the order of the result, [N, blocks, blob]. */
@@ -83,74 +98,13 @@ class MatrixJob {
   /** Stored [N, K]: the result has the source's order, so it can leave as it is made. */
   async *#codesOfRows(): AsyncGenerator<Uint8Array> {
     const { K, N } = this.request;
-    const rowsPerSlab = Math.max(1, Math.floor(this.#limits.readBytes / (K * this.#elementBytes)));
-    for (let n = 0; n < N; n += rowsPerSlab) {
-      await this.#breathe();
-      const rows = Math.min(rowsPerSlab, N - n);
-      yield this.#quantizeRows(await this.#read(n * K, rows * K), n, rows);
-    }
-  }
-
-  #quantizeRows(values: Float32Array, firstRow: number, rows: number): Uint8Array {
-    const { K, blockSize } = this.request;
-    const rowBytes = this.blocksPerColumn * this.blobBytes;
-    const codes = new Uint8Array(rows * rowBytes);
-    if (this.request.search && K % blockSize !== 0) return this.#searchRows(values, firstRow, rows, codes);
-    const rowsPerPanel = Math.max(1, Math.floor(PANEL_BYTES / (K * 4)));
-    for (let row = 0; row < rows; row += rowsPerPanel) {
-      const panelRows = Math.min(rowsPerPanel, rows - row);
-      const panel = values.subarray(row * K, (row + panelRows) * K);
-      this.#panel.load(panel, { order: 'rows', rows: panelRows, columns: K, blockSize });
-      const { packed, scales, zeroPoints } = this.#quantize();
-      codes.set(packed, row * rowBytes);
-      const at = (firstRow + row) * this.blocksPerColumn;
-      this.scales.set(scales, at);
-      if (this.zeroPoints.length > 0) this.zeroPoints.set(zeroPoints, at);
-    }
-    return codes;
-  }
-
-  /** Searches want blocks of one length: they are turned, and the shorter ones at the ends of rows go last. */
-  #searchRows(values: Float32Array, firstRow: number, rows: number, codes: Uint8Array): Uint8Array {
-    const { K, blockSize } = this.request;
-    const whole = Math.floor(K / blockSize);
-    const target = { codes, firstBlock: firstRow * this.blocksPerColumn };
-    const wholeBlocks = Array.from(
-      { length: rows * whole },
-      (_, i) => Math.floor(i / whole) * this.blocksPerColumn + (i % whole),
-    );
-    const lastBlocks = Array.from({ length: rows }, (_, row) => row * this.blocksPerColumn + whole);
-    this.#searchBlocks(values, wholeBlocks, blockSize, target);
-    if (whole < this.blocksPerColumn) this.#searchBlocks(values, lastBlocks, K - whole * blockSize, target);
-    return codes;
-  }
-
-  /** @param blocks positions in the result of blocks of `length` values each */
-  #searchBlocks(
-    values: Float32Array,
-    blocks: readonly number[],
-    length: number,
-    target: { codes: Uint8Array; firstBlock: number },
-  ): void {
-    const { K, blockSize } = this.request;
-    for (let from = 0; from < blocks.length; from += COLUMNS_AT_A_TIME) {
-      const some = blocks.slice(from, from + COLUMNS_AT_A_TIME);
-      const turned = new Float32Array(length * some.length);
-      some.forEach((block, column) => {
-        const row = Math.floor(block / this.blocksPerColumn);
-        const start = row * K + (block % this.blocksPerColumn) * blockSize;
-        for (let i = 0, at = column; i < length; i += 1, at += some.length) turned[at] = values[start + i]!;
-      });
-      this.#panel.load(turned, { order: 'columns', rows: length, columns: some.length, blockSize });
-      const { packed, scales, zeroPoints } = this.#quantize();
-      some.forEach((block, column) => {
-        target.codes.set(
-          packed.subarray(column * this.blobBytes, (column + 1) * this.blobBytes),
-          block * this.blobBytes,
-        );
-        this.scales[target.firstBlock + block] = scales[column]!;
-        if (this.zeroPoints.length > 0) this.zeroPoints[target.firstBlock + block] = zeroPoints[column]!;
-      });
+    const rows = Math.max(1, Math.floor(this.#readBytes / (K * this.#elementBytes)));
+    const places = placesOf(N, rows, (firstRow, count) => ({ firstRow, rows: count, firstColumn: 0, columns: K }));
+    for await (const { place, slab } of this.#quantized(places)) {
+      const at = place.firstRow * this.blocksPerColumn;
+      this.scales.set(slab.scales, at);
+      if (this.zeroPoints.length > 0) this.zeroPoints.set(slab.zeroPoints, at);
+      yield slab.packed;
     }
   }
 
@@ -158,96 +112,84 @@ class MatrixJob {
   async *#codesOfColumns(): AsyncGenerator<Uint8Array> {
     const { K, N, blockSize } = this.request;
     const columnBytes = this.blocksPerColumn * this.blobBytes;
-    const columnsPerPass = Math.max(1, Math.min(N, Math.floor(this.#limits.collectBytes / columnBytes)));
-    for (let n = 0; n < N; n += columnsPerPass) {
-      const columns = Math.min(columnsPerPass, N - n);
-      const collected = new Uint32Array((columns * columnBytes) / 4);
-      const panelBytes = blockSize * columns * this.#elementBytes;
-      const panelsPerRead = columns === N ? Math.max(1, Math.floor(this.#limits.readBytes / panelBytes)) : 1;
-      for (let block = 0; block < this.blocksPerColumn; block += panelsPerRead) {
-        await this.#breathe();
-        const firstRow = block * blockSize;
-        const rows = Math.min(panelsPerRead * blockSize, K - firstRow);
-        const values = await this.#readRows(firstRow, rows, n, columns);
-        this.#quantizeColumns(values, collected, { firstColumn: n, columns, firstBlock: block, rows });
-      }
-      yield bytesOf(collected);
+    const columnsPerPass = Math.max(1, Math.min(N, Math.floor(this.#collectBytes / columnBytes)));
+    for (let firstColumn = 0; firstColumn < N; firstColumn += columnsPerPass) {
+      const columns = Math.min(columnsPerPass, N - firstColumn);
+      const blockRowBytes = blockSize * columns * this.#elementBytes;
+      const blocks = columns === N ? Math.max(1, Math.floor(this.#readBytes / blockRowBytes)) : 1;
+      const places = placesOf(K, blocks * blockSize, (firstRow, rows) => ({ firstRow, rows, firstColumn, columns }));
+      const collected = new Uint8Array(columns * columnBytes);
+      for await (const { place, slab } of this.#quantized(places)) this.#collect(place, slab, collected);
+      yield collected;
     }
   }
 
-  /** Some columns at a time, all blocks of theirs, so that the place where their codes go stays in the cache. */
-  #quantizeColumns(values: Float32Array, collected: Uint32Array, slab: ColumnSlab): void {
+  /** The blocks of each column go to their place among all of the column's blocks. */
+  #collect({ firstRow, rows, firstColumn, columns }: Place, slab: QuantizedSlab, collected: Uint8Array): void {
+    const { blobBytes, blocksPerColumn, scales, zeroPoints } = this;
     const { blockSize } = this.request;
-    const { columns, rows, firstBlock } = slab;
-    for (let column = 0; column < columns; column += COLUMNS_AT_A_TIME) {
-      const width = Math.min(COLUMNS_AT_A_TIME, columns - column);
-      for (let row = 0; row < rows; row += blockSize) {
-        const panelRows = Math.min(blockSize, rows - row);
-        this.#panel.load(values.subarray(row * columns + column), {
-          order: 'columns',
-          rows: panelRows,
-          columns: width,
-          blockSize,
-          rowStride: columns,
+    const block = firstRow / blockSize;
+    const count = Math.ceil(rows / blockSize);
+    for (let column = 0; column < columns; column += 1) {
+      const from = column * count;
+      const to = column * blocksPerColumn + block;
+      collected.set(slab.packed.subarray(from * blobBytes, (from + count) * blobBytes), to * blobBytes);
+      const at = firstColumn * blocksPerColumn + to;
+      for (let i = 0; i < count; i += 1) scales[at + i] = slab.scales[from + i]!;
+      if (zeroPoints.length > 0) for (let i = 0; i < count; i += 1) zeroPoints[at + i] = slab.zeroPoints[from + i]!;
+    }
+  }
+
+  async *#quantized(places: Iterable<Place>): AsyncGenerator<{ place: Place; slab: QuantizedSlab }> {
+    const work = async (place: Place) => ({ place, slab: await this.#quantize(place) });
+    for await (const done of inOrder(places, tasksAtOnce(this.#pool), work)) {
+      if (!done.slab.finite)
+        throw new StudioError('pass/bad-weight', {
+          tensor: this.request.tensor.name,
+          reason: 'has NaN or infinite elements, or a range too wide for any scale',
         });
-        this.#scatter(this.#quantize(), collected, column, width, firstBlock + row / blockSize, slab.firstColumn);
-      }
+      throwIfCancelled(this.ctx.signal);
+      yield done;
     }
   }
 
-  /** Block `block` of each column goes to its place among the column's blocks. */
-  #scatter(
-    panel: QuantizedPanel,
-    collected: Uint32Array,
-    column: number,
-    width: number,
-    block: number,
-    firstColumn: number,
-  ): void {
-    const words = this.blobBytes / 4;
-    const source = new Uint32Array(panel.packed.buffer, panel.packed.byteOffset, width * words);
-    const columnWords = this.blocksPerColumn * words;
-    for (let i = 0, from = 0; i < width; i += 1) {
-      const to = (column + i) * columnWords + block * words;
-      for (let word = 0; word < words; word += 1) collected[to + word] = source[from++]!;
-    }
-    const { scales, zeroPoints } = this;
-    let at = (firstColumn + column) * this.blocksPerColumn + block;
-    for (let i = 0; i < width; i += 1, at += this.blocksPerColumn) {
-      scales[at] = panel.scales[i]!;
-      if (zeroPoints.length > 0) zeroPoints[at] = panel.zeroPoints[i]!;
-    }
-  }
-
-  #quantize(): QuantizedPanel {
-    const { search } = this.request;
-    const panel = search ? this.#panel.search(search, this.request) : this.#panel.roundToNearest(this.request);
-    if (!panel.finite)
-      throw new StudioError('pass/bad-weight', {
-        tensor: this.request.tensor.name,
-        reason: 'has NaN or infinite elements, or a range too wide for any scale',
-      });
-    if (this.request.symmetric) raisePackedCodes(panel.packed, this.request.bits);
-    return panel;
-  }
-
-  async #breathe(): Promise<void> {
+  async #quantize({ firstRow, rows, firstColumn, columns }: Place): Promise<QuantizedSlab> {
     throwIfCancelled(this.ctx.signal);
     await this.ctx.yield();
+    const { tensor, order, blockSize, bits, symmetric, scaleType, search } = this.request;
+    const slab: Slab = { order, rows, columns, blockSize, scheme: { bits, symmetric, scaleType } };
+    const width = order === 'rows' ? this.request.K : this.request.N;
+    if (columns !== width)
+      return quantizeSlab(slab, await this.#readPart(firstRow, rows, firstColumn, columns), search);
+    const bytes = await this.#read(firstRow * width, rows * width);
+    if (!this.#pool) return quantizeSlab(slab, floatsOf(tensor.dtype, bytes, rows * columns, tensor.name), search);
+    const own = ownBytes(tensor, bytes);
+    const input = { ...slab, bytes: own, dtype: tensor.dtype, search: search?.spec };
+    return runPooled(this.#pool, 'nbits-slab', input, [own.buffer]);
   }
 
-  async #read(firstElement: number, count: number): Promise<Float32Array> {
-    const { tensor } = this.request;
-    const bytes = await readTensorSlab(tensor, firstElement * this.#elementBytes, count * this.#elementBytes);
-    return floatsOf(tensor.dtype, bytes, count, tensor.name);
+  #read(firstElement: number, count: number): Promise<Uint8Array> {
+    return readTensorSlab(this.request.tensor, firstElement * this.#elementBytes, count * this.#elementBytes);
   }
 
-  async #readRows(firstRow: number, rows: number, firstColumn: number, columns: number): Promise<Float32Array> {
-    const { N } = this.request;
-    if (columns === N) return this.#read(firstRow * N, rows * N);
+  async #readPart(firstRow: number, rows: number, firstColumn: number, columns: number): Promise<Float32Array> {
+    const { N, tensor } = this.request;
     const values = new Float32Array(rows * columns);
-    for (let row = 0; row < rows; row += 1)
-      values.set(await this.#read((firstRow + row) * N + firstColumn, columns), row * columns);
+    for (let row = 0; row < rows; row += 1) {
+      const bytes = await this.#read((firstRow + row) * N + firstColumn, columns);
+      values.set(floatsOf(tensor.dtype, bytes, columns, tensor.name), row * columns);
+    }
     return values;
   }
+}
+
+function* placesOf(total: number, size: number, place: (first: number, count: number) => Place): Generator<Place> {
+  for (let first = 0; first < total; first += size) yield place(first, Math.min(size, total - first));
+}
+
+/** Bytes that may be given away: read from a file just now, or copied. */
+function ownBytes({ data }: Tensor, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const wasRead = data.kind === 'range' && !data.range.source.readSync;
+  const isWhole = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;
+  return wasRead && isWhole ? (bytes as Uint8Array<ArrayBuffer>) : bytes.slice();
 }

@@ -1,11 +1,15 @@
 /** GPTQ of one stored weight, from its Hessian to the tensors of MatMulNBits. */
 import { throwIfCancelled } from '../../../base/cancel.ts';
 import { StudioError } from '../../../base/errors/index.ts';
+import { inOrder } from '../../../base/in-order.ts';
 import type { StepContext } from '../../../step/define.ts';
+import type { TaskPool } from '../../../step/task-pool.ts';
 import type { NBitsRequest } from '../nbits-matrix.ts';
-import { type NBitsMatrix, packCodes, storeNBitsMatrix } from '../nbits-store.ts';
-import { outputRows } from '../output-rows.ts';
-import { GptqTile, TILE_COLUMNS } from './gptq-tile.ts';
+import { type NBitsMatrix, storeNBitsMatrix } from '../nbits-store.ts';
+import { type OutputRows, outputRows } from '../output-rows.ts';
+import { runPooled, tasksAtOnce } from '../pooled.ts';
+import { quantizeColumns, shareFactor } from './gptq-columns.ts';
+import { TILE_COLUMNS } from './gptq-tile.ts';
 import type { GridSearch } from './group-grids.ts';
 import { factorHessian, type HessianFactor, MAX_FACTOR_SIZE } from './hessian-factor.ts';
 import { createTriangleMachine, type TriangleMachine } from './triangle-machine.ts';
@@ -113,6 +117,11 @@ function byImportance(hessian: Float32Array, K: number): Int32Array {
   return order.sort((a, b) => hessian[b * K + b]! - hessian[a * K + a]! || a - b);
 }
 
+/** Outputs of a task: little enough to stop soon after a cancel. */
+const TASK_COLUMNS = 2 * TILE_COLUMNS; // `compared` has two
+/** All threads' copies of a factor together. */
+const MAX_COPIES_BYTES = 512 << 20;
+
 async function quantizeTiles(
   ctx: StepContext,
   workspace: GptqWorkspace,
@@ -120,40 +129,68 @@ async function quantizeTiles(
   factor: HessianFactor | undefined,
 ) {
   const { K, N, blockSize, tensor, hessian, actOrder } = request;
+  const { bits, symmetric, scaleType, gridSearch } = request;
   const order = factor && actOrder ? byImportance(hessian, K) : undefined;
-  const tile = new GptqTile(workspace.machine, factor ?? workspace.withoutFactor(K), { ...request, order });
+  const scheme = { bits, symmetric, scaleType, gridSearch, blockSize, order };
+  const tiles = Math.ceil(N / TILE_COLUMNS);
+  const compareEvery = Math.max(1, Math.floor((tiles * TILE_COLUMNS) / COMPARED_COLUMNS));
+  const pool = factor && poolFor(ctx, factor, N);
+  const shared = pool && shareFactor(workspace.machine, factor);
+  const place = shared?.factor ?? factor ?? workspace.withoutFactor(K);
+
+  const quantize = async ({ first, count, values, firstTile }: TaskRows) => {
+    throwIfCancelled(ctx.signal);
+    await ctx.yield();
+    const compared = [firstTile, firstTile + 1].map((tile) => tile % compareEvery === 0);
+    if (!pool || !shared)
+      return { first, ...quantizeColumns(workspace.machine, place, { scheme, values, count, compared }) };
+    const own = values.slice();
+    const done = await runPooled(pool, 'gptq-columns', { scheme, values: own, count, compared, shared }, [own.buffer]);
+    return { first, ...done };
+  };
+
   const groups = Math.ceil(K / blockSize);
   const scales = new Float32Array(N * groups);
   const zeroPoints = new Uint8Array(N * groups);
   const packed: Uint8Array[] = [];
   const losses = { gptq: 0, roundToNearest: 0, energy: 0 };
-  const tiles = Math.ceil(N / TILE_COLUMNS);
-  const compareEvery = Math.max(1, Math.floor((tiles * TILE_COLUMNS) / COMPARED_COLUMNS));
-  let index = 0;
-  for await (const { first, count, values } of outputRows(ctx, request)) {
-    for (let at = 0; at < count; at += TILE_COLUMNS, index += 1) {
-      const columns = Math.min(TILE_COLUMNS, count - at);
-      const isGood =
-        tile.load(values.subarray(at * K, (at + columns) * K), columns) &&
-        (factor ? tile.quantize() : tile.roundToNearest());
-      if (!isGood) {
-        const reason = 'has NaN or infinite elements, or a range too wide for any scale';
-        throw new StudioError('pass/bad-weight', { tensor: tensor.name, reason });
-      }
-      const codes = new Uint8Array(columns * groups * blockSize);
-      const from = (first + at) * groups;
-      tile.read(columns, codes, scales.subarray(from), zeroPoints.subarray(from));
-      packed.push(packCodes(codes, request));
-      if (factor && index % compareEvery === 0) {
-        const { gptq, roundToNearest, energy } = tile.losses();
-        losses.gptq += gptq;
-        losses.roundToNearest += roundToNearest;
-        losses.energy += energy;
-      }
-      throwIfCancelled(ctx.signal);
-      await ctx.yield();
+  for await (const part of inOrder(inTasks(outputRows(ctx, request), K), tasksAtOnce(pool), quantize)) {
+    if (!part.finite) {
+      const reason = 'has NaN or infinite elements, or a range too wide for any scale';
+      throw new StudioError('pass/bad-weight', { tensor: tensor.name, reason });
+    }
+    throwIfCancelled(ctx.signal);
+    packed.push(part.packed);
+    scales.set(part.scales, part.first * groups);
+    zeroPoints.set(part.zeroPoints, part.first * groups);
+    for (const { gptq, roundToNearest, energy } of part.losses) {
+      losses.gptq += gptq;
+      losses.roundToNearest += roundToNearest;
+      losses.energy += energy;
     }
   }
   const store = () => storeNBitsMatrix(ctx, request, { packed, scales, zeroPoints });
   return { losses, store };
+}
+
+/** Threads need the factor in shared memory, and each a copy in its own; one weight of few outputs is not worth it. */
+function poolFor(ctx: StepContext, factor: HessianFactor, N: number): TaskPool | undefined {
+  const pool = ctx.executor?.pool;
+  if (!pool?.sharesMemory || N < 2 * TASK_COLUMNS) return undefined;
+  return factor.end * (pool.threads + 1) <= MAX_COPIES_BYTES ? pool : undefined;
+}
+
+interface TaskRows extends OutputRows {
+  /** Counted over the whole weight. */
+  readonly firstTile: number;
+}
+
+async function* inTasks(parts: AsyncIterable<OutputRows>, K: number): AsyncGenerator<TaskRows> {
+  let firstTile = 0;
+  for await (const { first, count, values } of parts)
+    for (let at = 0; at < count; at += TASK_COLUMNS) {
+      const some = Math.min(TASK_COLUMNS, count - at);
+      yield { first: first + at, count: some, values: values.subarray(at * K, (at + some) * K), firstTile };
+      firstTile += Math.ceil(some / TILE_COLUMNS);
+    }
 }

@@ -15,14 +15,7 @@ import {
   zero,
 } from './kernel.ts';
 import { Best, codesOf, nearestOf, rangeOf, squares, withScale } from './plain.ts';
-import type { BlockSearch } from './types.ts';
-
-export interface ClipSettings {
-  /** The smallest share of the range to try, between 0 and 1. */
-  readonly smallest: number;
-  /** Factors from 1 down to the smallest. */
-  readonly steps: number;
-}
+import type { BlockSearch, ClipSettings } from './types.ts';
 
 /**
  * @param symmetric must be that of the schemes it is used with: the tables differ
@@ -38,6 +31,7 @@ function candidates({ smallest, steps }: ClipSettings, symmetric: boolean): numb
 export function clipSearch(settings: ClipSettings, symmetric: boolean): BlockSearch {
   const table = Float32Array.from(candidates(settings, symmetric));
   return {
+    spec: { kind: 'clip', settings, symmetric },
     name: 'clip',
     table,
     extra: 0,

@@ -29,22 +29,16 @@ import {
 } from './kernel.ts';
 import { Best, clip, codesOf, nearestCode, rangeOf, roundToHalf, stepsOf, withScale } from './plain.ts';
 import { plainPower, power, powerVariables } from './powers.ts';
-import type { BlockParameters, BlockSearch, PlainBlock } from './types.ts';
+import type { BlockParameters, BlockSearch, HqqSettings, PlainBlock } from './types.ts';
 
 const f = Math.fround;
 
-export interface HqqSettings {
-  /** Norm, below 1. */
-  readonly p: number;
-  readonly beta: number;
-  readonly kappa: number;
-  readonly iterations: number;
-}
-
-export function hqqSearch({ p, beta, kappa, iterations }: HqqSettings, isFractional: boolean): BlockSearch {
+export function hqqSearch(settings: HqqSettings, isFractional: boolean): BlockSearch {
+  const { p, beta, kappa, iterations } = settings;
   const table = Float32Array.from({ length: iterations }, (_, i) => 1 / (beta * kappa ** i));
   const name = isFractional ? 'hqqFractional' : 'hqq';
   return {
+    spec: { kind: 'hqq', settings, isFractional },
     name,
     table,
     extra: p - 1,

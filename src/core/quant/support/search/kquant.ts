@@ -36,6 +36,7 @@ export function kQuantSearch(scheme: NBitsScheme): BlockSearch {
   // Symmetric: factors of the reciprocal of the round-to-nearest scale; else of the reciprocal of the range.
   const table = Float32Array.from(offsets, (offset) => (scheme.symmetric ? (half + offset) / half : maxCode + offset));
   return {
+    spec: { kind: 'kquant', scheme },
     name: 'kQuant',
     table,
     extra: 0,

@@ -28,7 +28,29 @@ export interface KernelChoice {
   readonly order: PanelShape['order'];
 }
 
+/** A search in plain data, for another thread: search/make.ts makes it again. */
+export type SearchSpec =
+  | { readonly kind: 'clip'; readonly settings: ClipSettings; readonly symmetric: boolean }
+  | { readonly kind: 'kquant'; readonly scheme: NBitsScheme }
+  | { readonly kind: 'hqq'; readonly settings: HqqSettings; readonly isFractional: boolean };
+
+export interface ClipSettings {
+  /** The smallest share of the range to try, between 0 and 1. */
+  readonly smallest: number;
+  /** Factors from 1 down to the smallest. */
+  readonly steps: number;
+}
+
+export interface HqqSettings {
+  /** Norm, below 1. */
+  readonly p: number;
+  readonly beta: number;
+  readonly kappa: number;
+  readonly iterations: number;
+}
+
 export interface BlockSearch {
+  readonly spec: SearchSpec;
   /** Names the kernel: searches that differ in settings only share it. */
   readonly name: string;
   /** Numbers that the method walks through, e.g. one candidate after another; at most 1024. */
