@@ -31,13 +31,18 @@ const modules = [
   'src/core/ir/tensor.ts',
   'src/core/quant/support/gptq/gptq-matrix.ts',
 ];
-const path = await bundle(temporaryFolder('gptq'), 'gptq', modules, 'node');
-const { bytesOf, GptqWorkspace, GramAccumulator, gptqMatrix, quietJob, tensorFromBytes } = await import(
+const folder = temporaryFolder('gptq');
+const path = await bundle(folder, 'gptq', [...modules, 'src/cli/compute-pool.ts'], 'node');
+const script = await bundle(folder, 'compute-worker', ['src/cli/compute-worker.ts'], 'node');
+const { bytesOf, GptqWorkspace, GramAccumulator, gptqMatrix, openNodePool, quietJob, tensorFromBytes } = await import(
   pathToFileURL(path)
 );
+/** The same number of threads for our own loops; they are started in the first run. */
+const pool = threads > 1 ? openNodePool(pathToFileURL(script), threads) : undefined;
 
 /** Sessions as the command line's executor makes them: no optimization, this many threads. */
 const executor = {
+  pool,
   async open(model) {
     const session = await ort.InferenceSession.create(model, {
       intraOpNumThreads: threads,
@@ -62,7 +67,11 @@ const executor = {
   },
 };
 
-const ctx = { ...quietJob, store: { put: async (_, chunks) => ({ kind: 'bytes', bytes: await joined(chunks) }) } };
+const ctx = {
+  ...quietJob,
+  executor,
+  store: { put: async (_, chunks) => ({ kind: 'bytes', bytes: await joined(chunks) }) },
+};
 
 async function joined(chunks) {
   const parts = [];

@@ -1,9 +1,10 @@
 // How long the weight-only methods take, as JSON on standard output; bench/reference/weight_only_speed.py measures
 // onnxruntime's Python quantizers on the same sizes and the same file.
-//   node bench/weight-only-speed.mjs [KxN,KxN,...] [--block 32] [--bits 4] [--file MODEL.onnx]
+//   node bench/weight-only-speed.mjs [KxN,KxN,...] [--block 32] [--bits 4] [--file MODEL.onnx] [--threads 0]
 // Matrices are in memory, on one core; `ms` has the lowest of the rounds, `copy` is a copy of the matrix's bytes. With
 // --file: reading the file, quantizing its MatMul and Gemm weights by round to nearest, and writing it again, in a
-// process that has done so before (`ms`) and has not (`firstMs`). The onnxsim npm package has no quantization to compare
+// process that has done so before (`ms`) and has not (`firstMs`), with as many threads as --threads says (0: as the
+// command line does, one for each processor). The onnxsim npm package has no quantization to compare
 // with (0.7.3 exports simplify and versions).
 // Bars (bench/README.md): k-quant and HQQ at least 5x faster than onnxruntime's, file to file at least 2x.
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -21,6 +22,7 @@ const { values: options, positionals } = parseArgs({
     block: { type: 'string', default: '32' },
     bits: { type: 'string', default: '4' },
     file: { type: 'string' },
+    threads: { type: 'string', default: '0' },
   },
 });
 const sizes = (positionals[0] ?? '1024x1024,2048x2048,1024x4096').split(',').map((size) => size.split('x').map(Number));
@@ -71,9 +73,13 @@ async function fileToFile(path) {
     'src/core/onnx/write.ts',
     'src/core/step/run-steps.ts',
     'src/runtime/node-file-source.ts',
+    'src/cli/compute-pool.ts',
     'src/cli/store.ts',
     'src/cli/write-model.ts',
   ]);
+  const script = await bundle(folder, 'compute-worker', ['src/cli/compute-worker.ts'], 'node');
+  const threads = Number(options.threads) || cpus().length;
+  const executor = threads > 1 ? { pool: api.openNodePool(pathToFileURL(script), threads) } : undefined;
   const { step } = await load('quantizer', ['src/core/quant/weight-only-rtn.ts']);
   mkdirSync(join(folder, 'out'));
   const target = join(folder, 'out', 'model.onnx');
@@ -88,7 +94,7 @@ async function fileToFile(path) {
     const model = await lap('reading', () => api.readModel(api.openFileSource(path)));
     const steps = [{ definition: step, params: step.params.parse({ bits: 4, blockSize: 32 }) }];
     const outcome = await lap('quantizing', () =>
-      api.runSteps({ model, steps, job: api.quietJob, store: api.temporaryStore() }),
+      api.runSteps({ model, steps, executor, job: api.quietJob, store: api.temporaryStore() }),
     );
     const { graph } = await lap('laying out', () => api.writeModel(outcome.model));
     await lap('writing', () => api.writeModelFiles(target, { graph, externalData: [] }));
@@ -96,6 +102,7 @@ async function fileToFile(path) {
   const parts = Object.fromEntries(Object.entries(spent).map(([name, ms]) => [name, Number(ms.toFixed(2))]));
   const copied = await timed(() => writeFileSync(join(folder, 'out', 'copy'), readFileSync(path)));
   return {
+    threads,
     bytes: statSync(path).size,
     outputBytes: statSync(target).size,
     ms: lowest,

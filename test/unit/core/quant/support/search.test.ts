@@ -163,8 +163,12 @@ describe('against round to nearest, each in what it minimizes', () => {
               before.x.map(() => 0),
             );
             const [was, is] = [before, after].map(({ x, y }) => objectives[name]!(x, y));
-            // float32 sums against float64 ones.
-            expect(is).toBeLessThanOrEqual(was! * 1.0001 + scale * 1e-5);
+            // float32 sums against float64 ones; below its least normal number float32 has no digits left to compare.
+            const least = objectives[name]!(
+              before.x.map(() => 2 ** -126),
+              before.x.map(() => 0),
+            );
+            expect(is).toBeLessThanOrEqual(was! * 1.0001 + scale * 1e-5 + least);
           }
         }),
         { numRuns: 150 },
