@@ -47,13 +47,10 @@ export class GramAccumulator {
    * @throws StudioError runtime/*, calib/not-finite
    */
   async add(values: Float32Array, sample: number): Promise<void> {
-    let poison = 0; // x * 0 is NaN exactly for NaN and the infinities.
-    for (let i = 0; i < values.length; i += 1) poison += values[i]! * 0;
-    if (poison !== 0) throw new StudioError('calib/not-finite', { tensor: this.#name, sample: sample + 1 });
     this.#lastSample = sample + 1;
     for (let at = 0; at < values.length; ) {
       const count = Math.min(values.length - at, this.#chunk.length - this.#pending);
-      this.#chunk.set(values.subarray(at, at + count), this.#pending);
+      if (!copyFinite(values.subarray(at, at + count), this.#chunk, this.#pending)) throw this.#notFinite();
       at += count;
       this.#pending += count;
       if (this.#pending === this.#chunk.length) await this.#flush();
@@ -100,10 +97,23 @@ export class GramAccumulator {
       addStrip(this.#sum, columns, start, floatsOf('float32', strip, dims[0]! * dims[1]!));
     }
     // Finite values whose squares overflow.
-    for (let i = 0; i < columns; i += 1)
-      if (!Number.isFinite(this.#sum[i * columns + i]!))
-        throw new StudioError('calib/not-finite', { tensor: this.#name, sample: this.#lastSample });
+    for (let i = 0; i < columns; i += 1) if (!Number.isFinite(this.#sum[i * columns + i]!)) throw this.#notFinite();
   }
+
+  #notFinite(): StudioError {
+    return new StudioError('calib/not-finite', { tensor: this.#name, sample: this.#lastSample });
+  }
+}
+
+/** @returns false when there is a NaN or an infinity among the values */
+function copyFinite(values: Float32Array, target: Float32Array, at: number): boolean {
+  let poison = 0; // x * 0 is NaN exactly for NaN and the infinities.
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i]!;
+    poison += value * 0;
+    target[at + i] = value;
+  }
+  return poison === 0;
 }
 
 /** Adds rows start.. of the upper triangle, given from column `start` on. */
