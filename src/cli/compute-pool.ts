@@ -35,7 +35,7 @@ export function nodePool(): TaskPool | undefined {
 
 /** @param script compute-worker.ts, bundled */
 export function openNodePool(script: URL, threads: number): TaskPool & { close(): void } {
-  return lanePool({ threads, sharesMemory: true, openLane: async () => new ThreadLane(script) });
+  return lanePool({ threads, sharesMemory: true, openLane: () => ThreadLane.open(script) });
 }
 
 interface Pending {
@@ -46,13 +46,26 @@ interface Pending {
 class ThreadLane implements Lane {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
+  readonly #ready: Promise<void>;
   #lastId = 0;
   #end: StudioError | undefined;
 
-  constructor(script: URL) {
+  /** @throws StudioError worker/crashed when the script cannot be loaded */
+  static async open(script: URL): Promise<ThreadLane> {
+    const lane = new ThreadLane(script);
+    await lane.#ready;
+    lane.#worker.unref();
+    lane.#worker.on('message', (reply: ThreadReply) => lane.#settle(reply));
+    return lane;
+  }
+
+  private constructor(script: URL) {
     this.#worker = new Worker(script);
-    this.#worker.unref();
-    this.#worker.on('message', (reply: ThreadReply) => this.#settle(reply));
+    // 'online' comes before the script is loaded.
+    this.#ready = new Promise((resolve, reject) => {
+      this.#worker.once('message', () => resolve());
+      this.#worker.once('error', reject);
+    });
     this.#worker.on('error', (error: Error) => this.#die(error.message));
     this.#worker.on('exit', (code) => this.#die(`it ended with code ${code}`));
   }

@@ -5,6 +5,7 @@ import { runTask } from '../core/quant/support/tasks.ts';
 import type { ThreadReply, ThreadRequest } from './compute-pool.ts';
 
 const port = parentPort!;
+port.postMessage('ready');
 port.on('message', ({ id, task, input }: ThreadRequest) => {
   let reply: ThreadReply;
   let transfer: ArrayBuffer[] = [];

@@ -33,6 +33,8 @@ const SEARCH_READ_BYTES = 1 << 20;
 const defaultLimits = { readBytes: 8 << 20, collectBytes: 48 << 20 };
 /** With less a task costs more to hand over than to do; with fewer than two of it a weight is not divided. */
 const LEAST_TASK_BYTES = 128 << 10;
+/** Rounding to nearest is little more than reading: more threads only fight over the memory (bench/README.md). */
+const MOST_THREADS_OF_NEAREST = 4;
 /** Source bytes that all threads' slabs may take together. */
 const POOLED_BYTES = 32 << 20;
 
@@ -62,6 +64,7 @@ class MatrixJob {
   readonly blobBytes: number;
   readonly #elementBytes: number;
   readonly #pool: TaskPool | undefined;
+  readonly #tasksAtOnce: number;
   readonly #readBytes: number;
   readonly #collectBytes: number;
 
@@ -82,12 +85,13 @@ class MatrixJob {
     const bytes = tensorByteLength(tensor);
     const pool = ctx.executor?.pool;
     this.#pool = pool && bytes >= 2 * LEAST_TASK_BYTES ? pool : undefined;
-    this.#readBytes = this.#pool
-      ? Math.min(
-          alone,
-          Math.max(LEAST_TASK_BYTES, Math.min(POOLED_BYTES / tasksAtOnce(pool), bytes / this.#pool.threads)),
-        )
-      : alone;
+    const threads = Math.min(
+      this.#pool?.threads ?? 1,
+      request.search ? Number.POSITIVE_INFINITY : MOST_THREADS_OF_NEAREST,
+    );
+    this.#tasksAtOnce = Math.min(tasksAtOnce(this.#pool), 2 * threads);
+    const each = Math.min(POOLED_BYTES / this.#tasksAtOnce, bytes / threads);
+    this.#readBytes = this.#pool ? Math.min(alone, Math.max(LEAST_TASK_BYTES, each)) : alone;
   }
 
   /** The codes in the order of the result, [N, blocks, blob]. */
@@ -142,7 +146,7 @@ class MatrixJob {
 
   async *#quantized(places: Iterable<Place>): AsyncGenerator<{ place: Place; slab: QuantizedSlab }> {
     const work = async (place: Place) => ({ place, slab: await this.#quantize(place) });
-    for await (const done of inOrder(places, tasksAtOnce(this.#pool), work)) {
+    for await (const done of inOrder(places, this.#tasksAtOnce, work)) {
       if (!done.slab.finite)
         throw new StudioError('pass/bad-weight', {
           tensor: this.request.tensor.name,
