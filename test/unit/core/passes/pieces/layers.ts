@@ -1,7 +1,28 @@
 /** Linear layers, activations and normalizations as exporters write them out. */
-import type { Pieces } from '../random/writer.ts';
+
+import { tensor } from '../helpers.ts';
+import type { Pieces, Writer } from '../random/writer.ts';
+
+/** Through a wide layer and back by its transpose, or by what is not quite that. */
+function tied(w: Writer): void {
+  const x = w.pick(({ shape }) => shape.length >= 2 && shape.at(-1)! >= 2);
+  if (!x) return;
+  const rows = x.shape.at(-1)!;
+  const columns = Math.ceil(2100 / rows);
+  const values = Array.from({ length: rows * columns }, () => 0.1 * w.rng.normal());
+  const back = Array.from(
+    { length: rows * columns },
+    (_, at) => values[(at % rows) * columns + Math.floor(at / rows)]!,
+  );
+  if (w.rng.int(3) === 0) back[back.length - 1]! += 1;
+  const [wide, relu] = [w.fresh(), w.fresh()];
+  w.node(`${wide} = MatMul(${x.name}, ${w.weight(tensor([rows, columns], values, w.float))})`);
+  w.node(`${relu} = Relu(${wide})`);
+  w.emit('MatMul', [relu, w.weight(tensor([columns, rows], back, w.float))], x.shape);
+}
 
 export const pieces: Pieces = {
+  'a layer and its transpose': tied,
   linear: (w) => {
     const x = w.pick((value) => value.shape.length >= 2)!;
     const shape = [...x.shape.slice(0, -1), 3];
