@@ -24,6 +24,7 @@ serve<TransformContract>(
     graphNode: ({ graph, ...place }, job) => engine.node(graph, place, job),
     graphWeight: ({ graph, ...place }, job) => engine.weight(graph, place, job),
     graphValues: ({ graph, ...page }, job) => engine.weightValues(graph, page, job),
+    memory: (question, job) => engine.memory(question, job),
     dispose: async ({ id }) => {
       engine.dispose(id);
       return null;

@@ -2,7 +2,9 @@
  * What the workers offer, as types: method -> what goes in and what comes out. Everything must survive structured
  * cloning; Blobs travel by reference, tensors by copy (in) or transfer (out).
  */
+
 import type { ModelCard } from '../core/analysis/card.ts';
+import type { MemoryTimeline } from '../core/analysis/memory-plan.ts';
 import type { Evaluation, Feeds } from '../core/eval/types.ts';
 import type { GraphDocument } from '../core/graph-view/document.ts';
 import type { LayoutRequest, LayoutResult } from '../core/graph-view/layout/types.ts';
@@ -186,6 +188,8 @@ export type TransformContract = {
     };
     response: readonly string[];
   };
+  /** The variant's memory over time, predicted; beside its structure, so the first of the two builds it. */
+  memory: { request: GraphCall; response: MemoryTimeline };
   /** Forgets a model. */
   dispose: { request: { readonly id: string }; response: null };
 };

@@ -1,4 +1,5 @@
 /** The graph of a variant, and questions about its nodes and weights, asked of the transform worker. */
+import type { MemoryTimeline } from '../core/analysis/memory-plan.ts';
 import { canonicalJson } from '../core/base/json.ts';
 import { type JobContext, quietJob } from '../core/base/progress.ts';
 import type { NodeDetail } from '../core/graph-view/node-detail.ts';
@@ -28,19 +29,9 @@ export interface GraphQuestion extends Pick<HostRequest, 'dims' | 'task'> {
  * Builds the variant where needed; nothing is measured.
  * @throws StudioError recipe/*, pass/*, calib/*, task/*, job/cancelled, worker/crashed
  */
-export async function variantGraph(
-  { session, identity }: OpenModel,
-  { recipe, dims, task }: GraphQuestion,
-  job: JobContext,
-): Promise<VariantGraph> {
-  const prepared = needsCalibration(recipe) ? await task(job) : undefined;
-  const key = canonicalJson({ steps: recipe.steps, dims, task: prepared?.key ?? null });
-  const variant: SessionVariant = {
-    recipe,
-    modelKey: identity.key,
-    dims,
-    ...(prepared ? { calibration: prepared.source } : {}),
-  };
+export async function variantGraph(opened: OpenModel, question: GraphQuestion, job: JobContext): Promise<VariantGraph> {
+  const { session } = opened;
+  const { variant, key } = await askedFor(opened, question, job);
   const answer = await session.graph(variant, key, job);
   return {
     ...answer,
@@ -50,4 +41,25 @@ export async function variantGraph(
     values: (scope, name, start, count) =>
       session.ask('graphValues', variant, key, { scope, name, start, count }, quietJob),
   };
+}
+
+/** The variant's memory over time, predicted. @throws as variantGraph does */
+export async function variantMemory(
+  opened: OpenModel,
+  question: GraphQuestion,
+  job: JobContext,
+): Promise<MemoryTimeline> {
+  const { variant, key } = await askedFor(opened, question, job);
+  return opened.session.memory(variant, key, job);
+}
+
+async function askedFor(
+  { identity }: OpenModel,
+  { recipe, dims, task }: GraphQuestion,
+  job: JobContext,
+): Promise<{ readonly variant: SessionVariant; readonly key: string }> {
+  const prepared = needsCalibration(recipe) ? await task(job) : undefined;
+  const key = canonicalJson({ steps: recipe.steps, dims, task: prepared?.key ?? null });
+  const calibration = prepared ? { calibration: prepared.source } : {};
+  return { variant: { recipe, modelKey: identity.key, dims, ...calibration }, key };
 }

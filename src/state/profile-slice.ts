@@ -5,6 +5,7 @@ import type { Ceilings } from '../core/profile/ceilings.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
 import type { ProfileLevel, ProfileRun } from '../core/study/profile-run.ts';
 import type { Target, TaskRef } from '../core/study/schema.ts';
+import type { StepLatency } from '../core/study/step-latency.ts';
 import { targetKey } from './measured.ts';
 import type { SliceCreator } from './store.ts';
 
@@ -15,6 +16,12 @@ export interface ProfileEntry {
   readonly run: ProfileRun;
 }
 
+export interface StepLatencyEntry {
+  /** Of the recipe with the task: `profileKey`. */
+  readonly key: string;
+  readonly result: StepLatency;
+}
+
 /** The panels of the Profile view. */
 export type ProfileTab = 'time' | 'roofline';
 
@@ -23,6 +30,12 @@ export interface ProfileSlice {
   profiles: Readonly<Record<string, ProfileEntry>>;
   /** By `targetKey`; of this device. */
   ceilings: Readonly<Record<string, Ceilings>>;
+  /** What each step bought, by `stepSlot`. */
+  stepLatencies: Readonly<Record<string, StepLatencyEntry>>;
+  stepError: ErrorRecord | null;
+  /** Whether Details shows memory over time, which builds the variant. */
+  memoryShown: boolean;
+  showMemory(shown: boolean): void;
   profileError: ErrorRecord | null;
   ceilingsError: ErrorRecord | null;
   profileTab: ProfileTab;
@@ -37,6 +50,10 @@ export interface ProfileSlice {
 export const createProfileSlice: SliceCreator<ProfileSlice> = (set) => ({
   profiles: {},
   ceilings: {},
+  stepLatencies: {},
+  stepError: null,
+  memoryShown: false,
+  showMemory: (memoryShown) => set({ memoryShown }),
   profileError: null,
   ceilingsError: null,
   profileTab: 'time',
@@ -50,6 +67,10 @@ export const createProfileSlice: SliceCreator<ProfileSlice> = (set) => ({
 /** Where a profile of a variant on a target lies. */
 export function profileSlot(variantId: string, target: Target, level: ProfileLevel): string {
   return `${variantId} ${targetKey(target)} ${level}`;
+}
+
+export function stepSlot(variantId: string, target: Target): string {
+  return `${variantId} ${targetKey(target)}`;
 }
 
 /** Changes when what was profiled does: a profile of another key is stale. */

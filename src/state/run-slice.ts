@@ -8,7 +8,7 @@ import type { SliceCreator } from './store.ts';
 import type { StudyDraft } from './study-slice.ts';
 
 /** What a job is about: the status line, announcements and panels go by it. */
-export type JobKind = 'run' | 'lens' | 'sensitivity' | 'search' | 'profile' | 'ceilings';
+export type JobKind = 'run' | 'lens' | 'sensitivity' | 'search' | 'profile' | 'ceilings' | 'steps';
 
 export interface RunningJob {
   readonly kind: JobKind;
@@ -75,6 +75,8 @@ export const createRunSlice: SliceCreator<RunSlice> = (set) => ({
       ...noAnalysis,
       profiles: {},
       profileError: null,
+      stepLatencies: {},
+      stepError: null,
     });
   },
 });

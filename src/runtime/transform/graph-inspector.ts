@@ -1,4 +1,5 @@
 /** Answers the graph view's questions about a model and its variants, and keeps the last few of them at hand. */
+import { type MemoryTimeline, memoryTimeline } from '../../core/analysis/memory-plan.ts';
 import type { JobContext } from '../../core/base/progress.ts';
 import type { GraphDocument } from '../../core/graph-view/document.ts';
 import { type DescribedGraph, describeGraph } from '../../core/graph-view/extract.ts';
@@ -54,6 +55,7 @@ export interface WeightPage extends WeightPlace {
 
 interface Kept extends DescribedGraph {
   readonly answer: GraphAnswer;
+  readonly model: Model;
 }
 
 /** A variant's weights stay where the store put them; its structure costs some megabytes at most. */
@@ -98,6 +100,15 @@ export class GraphInspector {
   ): Promise<string[]> {
     const tensor = await this.#weight(key, place, again);
     return tensor ? weightValues(tensor, start, count) : [];
+  }
+
+  /** @param dims values of free dimensions by symbol */
+  async memory(
+    key: string,
+    dims: Readonly<Record<string, number>>,
+    again: () => Promise<GraphAnswer>,
+  ): Promise<MemoryTimeline> {
+    return memoryTimeline((await this.#known(key, again)).model, dims);
   }
 
   async #weight(
@@ -149,6 +160,6 @@ export class GraphInspector {
       title,
       entries: entries.map(({ action, from, to }) => ({ action, from, to })),
     }));
-    return { ...described, answer: { document: described.document, ledger: steps } };
+    return { ...described, model, answer: { document: described.document, ledger: steps } };
   }
 }

@@ -1,5 +1,6 @@
 /** What lives inside a transform worker: opened models by id, and the variants made of them. */
 import { describeModel, type ModelCard } from '../../core/analysis/card.ts';
+import type { MemoryTimeline } from '../../core/analysis/memory-plan.ts';
 import { StudioError } from '../../core/base/errors/index.ts';
 import type { JobContext } from '../../core/base/progress.ts';
 import type { TaskSource } from '../../core/eval/types.ts';
@@ -201,6 +202,11 @@ export class TransformEngine {
   /** Elements as text. */
   weightValues(question: GraphQuestion, page: WeightPage, job: JobContext): Promise<string[]> {
     return this.#inspector(question).values(question.key, page, () => this.graph(question, job));
+  }
+
+  memory(question: GraphQuestion, job: JobContext): Promise<MemoryTimeline> {
+    const { dims = {} } = question.variant;
+    return this.#inspector(question).memory(question.key, dims, () => this.graph(question, job));
   }
 
   #inspector({ variant }: GraphQuestion): GraphInspector {

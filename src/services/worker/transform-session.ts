@@ -4,6 +4,7 @@
  * milliseconds since weights stay where they are.
  */
 import type { ModelCard } from '../../core/analysis/card.ts';
+import type { MemoryTimeline } from '../../core/analysis/memory-plan.ts';
 import type { JobContext } from '../../core/base/progress.ts';
 import type { LensResult, SensitivityResult } from '../../core/precision/results.ts';
 import type { NodeFact } from '../../core/recipe/node-facts.ts';
@@ -141,6 +142,12 @@ export class TransformSession {
   async graph(variant: SessionVariant, key: string, job: JobContext): Promise<GraphAnswer> {
     const { client, id } = await this.#current(job);
     return client.call('graph', { variant: { ...variant, id }, key }, job);
+  }
+
+  /** The variant's memory over time, predicted. @param key see GraphCall */
+  async memory(variant: SessionVariant, key: string, job: JobContext): Promise<MemoryTimeline> {
+    const { client, id } = await this.#current(job);
+    return client.call('memory', { variant: { ...variant, id }, key }, job);
   }
 
   /** Questions about what `graph` gave; a worker that no longer has it makes it again. */

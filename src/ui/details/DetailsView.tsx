@@ -1,12 +1,20 @@
+import { ChartArea } from 'lucide-react';
+import { lazy, Suspense } from 'react';
 import { StudioError } from '../../core/base/errors/index.ts';
 import type { TargetMeasurement } from '../../core/study/results.ts';
 import { selectComparison, type TargetCell, type VariantRow } from '../../state/rows.ts';
+import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
+import { Button } from '../components/Button.tsx';
 import { ErrorNote, Note } from '../components/Note.tsx';
+import { PanelBoundary } from '../components/PanelBoundary.tsx';
 import { plural } from '../format.ts';
 import styles from './details.module.css';
 import { RuntimeTable } from './RuntimeTable.tsx';
 import { StepTable } from './StepTable.tsx';
+
+const StepLatencyPanel = lazy(() => import('./StepLatency.tsx'));
+const MemoryOverTime = lazy(() => import('./MemoryOverTime.tsx'));
 
 /** Everything that is known about the selected variant: what each step did, warnings, placement, parity, examples. */
 export function DetailsView() {
@@ -27,12 +35,48 @@ export function DetailsView() {
         measurement?.error ? <ErrorNote key={key} error={withAdvice(measurement.error)} where={label} /> : null,
       )}
       {row.facts && <Advisories row={row} />}
-      {row.facts && row.facts.ledger.length > 0 && <StepTable facts={row.facts} />}
+      {row.facts && row.facts.ledger.length > 0 && (
+        <>
+          <StepTable facts={row.facts} variantId={row.id} originalId={rows[0]!.id} />
+          <PanelBoundary name="latency of the steps">
+            <Suspense fallback={null}>
+              <StepLatencyPanel key={row.id} row={row} />
+            </Suspense>
+          </PanelBoundary>
+        </>
+      )}
+      {row.facts && <Memory rows={row.isBaseline ? [row] : [rows[0]!, row]} />}
       {row.facts?.runtimes && <RuntimeTable {...row.facts.runtimes} />}
       {row.cells.map(
         (cell) => cell.measurement && <TargetDetails key={cell.key} cell={cell} measurement={cell.measurement} />,
       )}
     </section>
+  );
+}
+
+/** Building the variant anew takes as long as it takes: only when asked for. */
+function Memory({ rows }: { readonly rows: readonly VariantRow[] }) {
+  const shown = useStudio((state) => state.memoryShown);
+  const { showMemory } = studio.getState();
+  return (
+    <div className={styles.block}>
+      <h3>Memory over time</h3>
+      <p className={styles.hint}>
+        Predicted from shapes: which values are alive while each node runs, and which tensors make the peak.
+      </p>
+      <div className={styles.bar}>
+        <Button aria-expanded={shown} onClick={() => showMemory(!shown)}>
+          <ChartArea size={15} aria-hidden /> {shown ? 'Hide the memory plan' : 'Show the memory plan'}
+        </Button>
+      </div>
+      {shown && (
+        <PanelBoundary name="memory plan">
+          <Suspense fallback={<p className={styles.hint}>Loading …</p>}>
+            <MemoryOverTime key={rows.map(({ id }) => id).join(' ')} rows={rows} />
+          </Suspense>
+        </PanelBoundary>
+      )}
+    </div>
   );
 }
 
@@ -117,7 +161,8 @@ function Examples({ examples }: { readonly examples: readonly { expected: string
   return (
     <details>
       <summary>{plural(examples.length, 'example')} of what went wrong</summary>
-      <div className={styles.scroll}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a table that scrolls must be reached by the keyboard */}
+      <section className={styles.scroll} tabIndex={0} aria-label="Examples of what went wrong">
         <table className={styles.table}>
           <thead>
             <tr>
@@ -134,7 +179,7 @@ function Examples({ examples }: { readonly examples: readonly { expected: string
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </details>
   );
 }

@@ -12,6 +12,7 @@ const STARTED: Readonly<Record<JobKind, string>> = {
   sensitivity: 'Measuring what each layer loses in fewer bits.',
   search: 'Search for the best recipe started.',
   profile: 'Timing every node.',
+  steps: 'Measuring what each step bought.',
   ceilings: 'Measuring what this device can do.',
 };
 
