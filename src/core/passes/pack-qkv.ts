@@ -74,8 +74,9 @@ class Packer {
 }
 
 /**
- * Without the operator there is nothing to gain: one product and a Split took 0.99 to 1.03 times as long as three products
- * (onnxruntime-web 1.30, WASM, hidden sizes 64 to 768), the operator 0.79 to 1.01 times.
+ * Without the operator there is nothing to gain on one thread: one product and a Split took 0.99 to 1.03 times as long as
+ * three products, the operator 0.79 to 1.01 times, for one token 1.01 to 1.04 times (onnxruntime-web 1.30, WASM, hidden
+ * sizes 64 to 768, 1 to 197 tokens, runs in turns); on two threads it took 0.68 to 0.93 times for several tokens.
  */
 export const step = defineStep({
   id: 'pack-qkv',
