@@ -82,7 +82,7 @@ describe('details of a variant', () => {
   });
 
   test('memory over time: the original beside the variant, the peak, another node by keys, and to the graph', async () => {
-    await onDetails(WIDE, async (page) => {
+    await onDetails({ ...WIDE, dark: true }, async (page) => {
       await page.getByRole('button', { name: 'Show the memory plan' }).click();
       const figures = page.getByRole('figure', { name: /^Memory over time/ });
       await figures.nth(1).waitFor({ timeout: 60_000 });
@@ -99,6 +99,7 @@ describe('details of a variant', () => {
       await page.getByLabel('Weights below the activations').check();
       await page.getByText('Every node of', { exact: false }).first().click();
       await expectAccessible(page, 'memory over time');
+      await page.getByText('Every node of', { exact: false }).first().click();
       await picture(page, 'memory');
       await page
         .getByRole('region', { name: /^What is alive in/ })

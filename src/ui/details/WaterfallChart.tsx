@@ -1,3 +1,4 @@
+import type { Latency } from '../../core/study/results.ts';
 import type { StepEffect, StepLatency } from '../../core/study/step-latency.ts';
 import { useWidth } from '../components/use-width.ts';
 import { formatMsNumber } from '../format.ts';
@@ -14,7 +15,7 @@ interface WaterfallChartProps {
   readonly result: StepLatency;
   /** Of the variant. */
   readonly name: string;
-  /** The axis begins near the smallest figure instead of at zero. */
+  /** The axis is only as long as the medians differ; whiskers end at its ends. */
   readonly closeUp: boolean;
   readonly onStep: (step: StepEffect) => void;
 }
@@ -24,10 +25,9 @@ export function WaterfallChart({ result, name, closeUp, onStep }: WaterfallChart
   const [box, width] = useWidth<HTMLDivElement>();
   const bars = barsOf(result, name);
   const measured = bars.flatMap(({ file: { latency } }) => (latency ? [latency] : []));
-  const high = Math.max(...measured.map(({ p95Ms }) => p95Ms), 1e-6);
-  const least = Math.min(...measured.map(({ p5Ms }) => p5Ms), high);
-  const low = closeUp ? Math.max(0, least - (high - least) * 0.1) : 0;
-  const xOf = (ms: number) => SIDE + ((Math.max(ms, low) - low) / (high - low)) * Math.max(width - 2 * SIDE, 1);
+  const [low, high] = closeUp ? aroundMedians(measured) : [0, Math.max(...measured.map(({ p95Ms }) => p95Ms), 1e-6)];
+  const xOf = (ms: number) =>
+    SIDE + ((Math.min(Math.max(ms, low), high) - low) / (high - low)) * Math.max(width - 2 * SIDE, 1);
   const bottom = bars.length * ROW;
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => low + share * (high - low));
   return (
@@ -54,6 +54,14 @@ export function WaterfallChart({ result, name, closeUp, onStep }: WaterfallChart
       )}
     </div>
   );
+}
+
+/** Both ends of an axis for medians that hardly differ. */
+function aroundMedians(measured: readonly Latency[]): [number, number] {
+  const medians = measured.map(({ medianMs }) => medianMs);
+  const [least, most] = [Math.min(...medians), Math.max(...medians, 1e-6)];
+  const room = Math.max(0.4 * (most - least), 0.05 * most);
+  return [Math.max(0, least - room), most + room];
 }
 
 interface RowProps {
