@@ -48,7 +48,16 @@ export function WaterfallChart({ result, name, closeUp, onStep }: WaterfallChart
             </g>
           ))}
           {bars.map((bar, index) => (
-            <Row key={bar.key} bar={bar} top={index * ROW} width={width} xOf={xOf} low={low} onStep={onStep} />
+            <Row
+              key={bar.key}
+              bar={bar}
+              top={index * ROW}
+              width={width}
+              xOf={xOf}
+              low={low}
+              high={high}
+              onStep={onStep}
+            />
           ))}
         </svg>
       )}
@@ -70,6 +79,7 @@ interface RowProps {
   readonly width: number;
   readonly xOf: (ms: number) => number;
   readonly low: number;
+  readonly high: number;
   readonly onStep: (step: StepEffect) => void;
 }
 
@@ -81,7 +91,7 @@ const TONES = {
 };
 const SIGNS = { whole: '', faster: '▼ ', slower: '▲ ', noise: '' };
 
-function Row({ bar: { title, step, span, file, text, tone }, top, width, xOf, low, onStep }: RowProps) {
+function Row({ bar: { title, step, span, file, text, tone }, top, width, xOf, low, high, onStep }: RowProps) {
   const { latency } = file;
   const [from, to] = span ? [Math.max(span[0], low), Math.max(span[1], low)] : [low, low];
   const [left, right] = [xOf(Math.min(from, to)), xOf(Math.max(from, to))];
@@ -117,8 +127,12 @@ function Row({ bar: { title, step, span, file, text, tone }, top, width, xOf, lo
       {latency && (
         <g stroke="var(--text)" strokeWidth={1.2}>
           <line x1={xOf(latency.p5Ms)} x2={xOf(latency.p95Ms)} y1={middle} y2={middle} />
-          <line x1={xOf(latency.p5Ms)} x2={xOf(latency.p5Ms)} y1={middle - 3} y2={middle + 3} />
-          <line x1={xOf(latency.p95Ms)} x2={xOf(latency.p95Ms)} y1={middle - 3} y2={middle + 3} />
+          {/* No cap where the axis ends before the whisker does. */}
+          {(['p5Ms', 'p95Ms'] as const).map((end) => {
+            const ms = latency[end];
+            if (ms < low || ms > high) return null;
+            return <line key={end} x1={xOf(ms)} x2={xOf(ms)} y1={middle - 3} y2={middle + 3} />;
+          })}
         </g>
       )}
     </g>
