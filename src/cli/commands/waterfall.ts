@@ -68,7 +68,7 @@ function report(name: string, { target, engine, threads, files, steps, total, gr
   return [
     ...lines,
     formatTable([head, ['  Original', '', timeText(original!), '', ''], ...rows], 'left'),
-    `  All steps: ${effectText(total)}, ${formatBytes(original!.fileBytes)} -> ${formatBytes(files[total.file]!.fileBytes)}`,
+    `  All steps: ${effectText(total)}${total.baselineMs === null ? '' : ` against ${formatMs(total.baselineMs)} of the original in the same turns`}, ${formatBytes(original!.fileBytes)} -> ${formatBytes(files[total.file]!.fileBytes)}`,
     '  What a step buys in its place depends on the steps before it: another order, other figures. Effects alone do not add up.',
   ].join('\n');
 }
@@ -86,8 +86,11 @@ function effectText({ deltaMs, difference }: Effect): string {
 }
 
 function aloneNote({ fired, needed }: { fired: number; needed: readonly string[] }, all: number): string {
-  const after = needed.length > 0 ? `after ${needed.join(', ')}` : '';
+  const after = needed.length > 0 ? `after ${listed(needed)}` : '';
   const less = fired === all ? '' : `${fired} of ${all} x`;
   const note = [after, less].filter((text) => text !== '').join(', ');
   return note === '' ? '' : ` (${note})`;
 }
+
+const listed = (titles: readonly string[]): string =>
+  titles.length > 3 ? `${titles.slice(0, 2).join(', ')} and ${titles.length - 2} more` : titles.join(', ');

@@ -42,6 +42,8 @@ export interface Effect {
   /** Indices in `files`. */
   readonly file: number;
   readonly baseline: number;
+  /** The baseline's median in the same turns; of the original that may be another group's than in `files`. */
+  readonly baselineMs: number | null;
   /** Of the medians, negative is faster; null where one of them failed. */
   readonly deltaMs: number | null;
   /** By the rule of the variants' cards (latency.ts, compareLatency). */
@@ -194,7 +196,8 @@ function effect(timed: Timed, file: number, baseline: number): Effect {
   const own = outcome?.latency;
   // The original ran in every group: the one of the same turns is the one to compare with.
   const other = baseline === 0 ? outcome?.original : timed.get(baseline)?.latency;
-  if (!own || !other) return { file, baseline, deltaMs: null, difference: null };
+  if (!own || !other) return { file, baseline, baselineMs: null, deltaMs: null, difference: null };
   const difference = file === baseline ? 'within noise' : compareLatency(own, other);
-  return { file, baseline, deltaMs: file === baseline ? 0 : own.medianMs - other.medianMs, difference };
+  const deltaMs = file === baseline ? 0 : own.medianMs - other.medianMs;
+  return { file, baseline, baselineMs: other.medianMs, deltaMs, difference };
 }

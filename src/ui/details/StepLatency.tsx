@@ -202,8 +202,11 @@ function EffectCell({ effect }: { readonly effect: Effect }) {
 function aloneText({ alone, fired }: StepEffect): string {
   if (!alone) return 'finds nothing to do without the others';
   const notes = [
-    ...(alone.needed.length > 0 ? [`after ${alone.needed.join(', ')}`] : []),
+    ...(alone.needed.length > 0 ? [`after ${listed(alone.needed)}`] : []),
     ...(alone.fired === fired ? [] : [`${formatCount(alone.fired)} of ${formatCount(fired)} changes`]),
   ];
   return `${effectText(alone)}${notes.length > 0 ? ` (${notes.join('; ')})` : ''}`;
 }
+
+const listed = (titles: readonly string[]): string =>
+  titles.length > 3 ? `${titles.slice(0, 2).join(', ')} and ${titles.length - 2} more` : titles.join(', ');

@@ -49,13 +49,12 @@ export function barsOf({ files, steps, total }: StepLatency, name: string): Bar[
 
 /** The chart in a sentence or two. */
 export function waterfallSummary({ files, steps, total }: StepLatency): string {
-  const original = files[0]?.latency;
-  if (!total || !original) return 'No step changed anything.';
+  if (!total) return 'No step changed anything.';
   const { latency } = files[total.file]!;
   const whole =
-    latency === null || total.deltaMs === null
+    latency === null || total.baselineMs === null
       ? 'The whole recipe did not run.'
-      : `All steps together: ${formatMs(original.medianMs)} to ${formatMs(latency.medianMs)} (${formatDelta(latency.medianMs / original.medianMs - 1)}${total.difference === 'within noise' ? ', inside the noise' : ''}).`;
+      : `All steps together: ${formatMs(total.baselineMs)} to ${formatMs(latency.medianMs)} (${formatDelta(latency.medianMs / total.baselineMs - 1)}${total.difference === 'within noise' ? ', inside the noise' : ''}).`;
   const clear = steps.filter(({ cumulated: { difference } }) => difference === 'faster' || difference === 'slower');
   const most = [...clear].sort((a, b) => (a.cumulated.deltaMs ?? 0) - (b.cumulated.deltaMs ?? 0))[0];
   const best =

@@ -68,8 +68,9 @@ describe('what each step bought', () => {
     expect(new Set(files.map(({ steps: titles }) => titles.join())).size).toBe(files.length);
     expect(files.every(({ latency }) => latency?.runs === 5 && latency.interleaved)).toBe(true);
     for (const { cumulated, alone } of steps)
-      for (const { file, baseline, deltaMs, difference } of [cumulated, alone!]) {
+      for (const { file, baseline, baselineMs, deltaMs, difference } of [cumulated, alone!]) {
         const [own, other] = [files[file]!.latency!, files[baseline]!.latency!];
+        expect(baselineMs).toBe(other.medianMs);
         expect(deltaMs).toBeCloseTo(own.medianMs - other.medianMs, 9);
         expect(difference).toBe(compareLatency(own, other));
       }
