@@ -17,7 +17,8 @@ export type Panel =
   | 'targets'
   | 'gate'
   | 'palette'
-  | 'projects';
+  | 'projects'
+  | 'present';
 /** The panels of the Layers view. */
 export type LayersTab = 'error' | 'sensitivity' | 'calibration';
 

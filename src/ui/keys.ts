@@ -6,6 +6,7 @@ import { cancelJob } from '../state/actions/jobs.ts';
 import { copyLink, downloadReport, runNeeded } from '../state/actions/lazy.ts';
 import { chooseFiles } from '../state/actions/start.ts';
 import { notify } from '../state/notices.ts';
+import { openPresentation, presentProblem } from '../state/present.ts';
 import { studio } from '../state/store.ts';
 import { needsFreeHands, needsModel, needsReport, type Shortcut } from './commands/command.ts';
 
@@ -147,6 +148,15 @@ export const shortcuts: readonly Shortcut[] = [
     run: toView('graph'),
   },
   {
+    keys: ['P'],
+    does: 'Present to a room',
+    group: 'View',
+    words: 'full screen slides share stakeholder',
+    matches: plain('p'),
+    blocked: presentProblem,
+    run: openPresentation,
+  },
+  {
     keys: ['Ctrl', 'Z'],
     does: 'Undo',
     group: 'Setup',
@@ -209,7 +219,8 @@ function isAbovePage(target: EventTarget | null): boolean {
 export function listenToKeys(): () => void {
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.defaultPrevented) return;
-    const elsewhere = isTyping(event.target) || isAbovePage(event.target);
+    const presenting = studio.getState().panel === 'present';
+    const elsewhere = presenting || isTyping(event.target) || isAbovePage(event.target);
     const shortcut = shortcuts.find((candidate) => candidate.matches(event) && (!elsewhere || candidate.inFields));
     if (!shortcut) return;
     const why = shortcut.blocked?.(studio.getState()) ?? null;

@@ -16,6 +16,15 @@ export interface Answer {
   readonly detail: string;
 }
 
+/** In the order in which a room asks. */
+export const questions = [
+  { id: 'smaller', question: 'How much smaller?', word: 'Smaller' },
+  { id: 'faster', question: 'How much faster?', word: 'Faster' },
+  { id: 'lost', question: 'What did we lose?', word: 'Lost' },
+  { id: 'ship', question: 'May we ship it?', word: 'Ship' },
+] as const;
+export type QuestionId = (typeof questions)[number]['id'];
+
 export interface Decision {
   readonly row: ReportRow;
   readonly original: ReportRow | undefined;
@@ -63,8 +72,18 @@ function factor(ratio: number): string {
   return formatDelta(ratio - 1).replace('+', '');
 }
 
-function smallerAnswer({ variantIndex, fileBytes, fileRatio }: ReportRow, original: ReportRow | undefined): Answer {
-  if (fileBytes === null) return { headline: 'not built', detail: 'The file could not be made.' };
+/** Settings that changed since, or never ran, have no figures: that is no failure. */
+const notYet: Answer = {
+  headline: 'not measured yet',
+  detail: 'It has not been run with its present settings.',
+};
+
+function smallerAnswer(
+  { variantIndex, fileBytes, fileRatio, error }: ReportRow,
+  original: ReportRow | undefined,
+): Answer {
+  if (fileBytes === null && error === null) return notYet;
+  if (fileBytes === null) return { headline: 'not built', detail: error ?? '' };
   if (variantIndex === 0 || fileRatio === null || !original?.fileBytes)
     return { headline: formatBytes(fileBytes), detail: 'The file as it was loaded.' };
   const detail = `${formatBytes(original.fileBytes)} → ${formatBytes(fileBytes)} (${formatDelta(fileRatio - 1)})`;
@@ -78,6 +97,7 @@ function smallerAnswer({ variantIndex, fileBytes, fileRatio }: ReportRow, origin
 
 function fasterAnswer(row: ReportRow, original: ReportRow | undefined): Answer {
   const { medianMs, p5Ms, p95Ms, latencyRatio, latencyDifference, runs } = row;
+  if (medianMs === null && row.fileBytes === null && row.error === null) return notYet;
   if (medianMs === null) return { headline: 'not measured', detail: row.error ?? 'It was not run on this target.' };
   const spread =
     p5Ms === null || p95Ms === null ? '' : `, 5th to 95th percentile ${formatMs(p5Ms)} to ${formatMs(p95Ms)}`;
@@ -128,7 +148,8 @@ const shipWords: Readonly<Record<Verdict['verdict'], string>> = {
   'not-evaluated': 'Not evaluated',
 };
 
-function shipAnswer({ verdict, error }: ReportRow): Decision['ship'] {
+function shipAnswer({ verdict, error, fileBytes }: ReportRow): Decision['ship'] {
+  if (!verdict && !error && fileBytes === null) return { verdict: 'not-evaluated', ...notYet };
   if (!verdict)
     return {
       verdict: 'not-evaluated',
@@ -147,6 +168,52 @@ export function gateAllowance({ gate, task }: Report): string {
   const [metric] = task.metrics;
   if (gate.mode === 'relative') return `${+(gate.maxWorse * 100).toFixed(4)} % of the original's value`;
   return metric ? pointsOf(gate.maxWorse, metric) : String(gate.maxWorse);
+}
+
+/** The metric's value at which the gate closes, by the original's on the same target. */
+export function gateLimit(report: Report, rows: readonly ReportRow[]): number | undefined {
+  const [definition] = report.task.metrics;
+  const original = rows.find(({ variantIndex }) => variantIndex === 0)?.metrics.find(({ id }) => id === definition?.id);
+  if (!definition || !original) return undefined;
+  const { mode, maxWorse } = report.gate;
+  const step = mode === 'relative' ? Math.abs(original.value) * maxWorse : maxWorse;
+  return definition.direction === 'higher-is-better' ? original.value - step : original.value + step;
+}
+
+/**
+ * Memory at its peak against the original's: measured where both were, else predicted from the graph; it says which.
+ * @returns null where neither is known
+ */
+export function memoryWords(row: ReportRow, original: ReportRow | undefined): string | null {
+  const kinds = [
+    ['WASM heap', (of: ReportRow) => of.wasmHeapPeakBytes],
+    ['GPU buffers', (of: ReportRow) => of.gpuBufferPeakBytes],
+    ['process', (of: ReportRow) => of.processPeakBytes],
+  ] as const;
+  const isBaseline = row.variantIndex === 0;
+  const change = (of: (row: ReportRow) => number | null): string | null => {
+    const [now, before] = [of(row), original ? of(original) : null];
+    if (now === null) return null;
+    return isBaseline || before === null ? formatBytes(now) : `${formatBytes(before)} → ${formatBytes(now)}`;
+  };
+  const measured = kinds.flatMap(([name, of]) => {
+    const text = change(of);
+    return text === null ? [] : [`${text} (${name})`];
+  });
+  if (measured.length > 0) return `Memory at its peak, measured: ${measured.join(', ')}.`;
+  const predicted = change(({ weightBytes, predictedPeakActivationBytes: activations }) =>
+    weightBytes === null || activations === null ? null : weightBytes + activations,
+  );
+  return predicted && `Memory at its peak, predicted from the graph and not measured: ${predicted}.`;
+}
+
+/** What to do by the gate, beside the verdict of one variant. */
+export function adviceWords({ row }: Decision, all: readonly Decision[]): string {
+  const best = recommended(all);
+  const where = row.targetName ? ` on ${row.targetName}` : '';
+  if (!best) return `No variant passes the gate${where} so far.`;
+  if (best.row.variantIndex === row.variantIndex) return `It is the smallest that passes the gate${where}.`;
+  return `The smallest that passes the gate${where} is ${best.row.variant}: ${best.smaller.headline}, ${best.faster.headline}.`;
 }
 
 /** What the report asks, in one sentence. */

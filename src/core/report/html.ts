@@ -4,7 +4,7 @@
  */
 import type { Report } from '../study/results.ts';
 import { sameTarget } from '../study/run.ts';
-import { answerOf, decisions, mainTarget, questionOf, recommended } from './decision.ts';
+import { answerOf, decisions, gateLimit, mainTarget, questionOf, questions, recommended } from './decision.ts';
 import { formatBytes, formatDelta, formatMs } from './format.ts';
 import { stylesheet } from './html-style.ts';
 import { conditionsOf, metricText, type ReportLinks, reproduction, slug, verdictWords } from './parts.ts';
@@ -46,16 +46,10 @@ function answer(report: Report): string {
   const best = target ? recommended(decisions(report, target)) : undefined;
   const sentence = `<p class="answer">${xmlText(answerOf(report))}</p>`;
   if (!best) return sentence;
-  const items = [
-    ['How much smaller?', best.smaller],
-    ['How much faster?', best.faster],
-    ['What did we lose?', best.lost],
-    ['May we ship it?', best.ship],
-  ] as const;
-  const cells = items.map(
-    ([question, { headline, detail }]) =>
-      `<div><dt>${question}</dt><dd><strong>${xmlText(headline)}</strong><span>${xmlText(detail)}</span></dd></div>`,
-  );
+  const cells = questions.map(({ id, question }) => {
+    const { headline, detail } = best[id];
+    return `<div><dt>${question}</dt><dd><strong>${xmlText(headline)}</strong><span>${xmlText(detail)}</span></dd></div>`;
+  });
   return `${sentence}<dl class="answers">${cells.join('')}</dl>`;
 }
 
@@ -137,16 +131,6 @@ function charts(report: Report, rows: readonly ReportRow[]): string {
       : [],
   );
   return figures.length > 0 ? `<section class="charts">${figures.join('')}</section>` : '';
-}
-
-/** The metric's value at which the gate closes, by the original's on the same target. */
-export function gateLimit(report: Report, rows: readonly ReportRow[]): number | undefined {
-  const [definition] = report.task.metrics;
-  const original = rows.find(({ variantIndex }) => variantIndex === 0)?.metrics.find(({ id }) => id === definition?.id);
-  if (!definition || !original) return undefined;
-  const { mode, maxWorse } = report.gate;
-  const step = mode === 'relative' ? Math.abs(original.value) * maxWorse : maxWorse;
-  return definition.direction === 'higher-is-better' ? original.value - step : original.value + step;
 }
 
 function runtimes(report: Report): string {

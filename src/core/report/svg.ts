@@ -155,7 +155,7 @@ function draw({ title, summary, bars, limit, dots = false }: Frame): SvgChart {
 const FAR = 6;
 
 /** What the axis shows: all of it, but for values so far off that they would press the others together. */
-function dotRange(bars: readonly Bar[], limit: number | undefined): [number, number] {
+export function dotRange(bars: readonly Bar[], limit: number | undefined): [number, number] {
   const base = bars.find(({ isBaseline }) => isBaseline)?.value;
   const reach = base === undefined || limit === undefined ? Number.POSITIVE_INFINITY : Math.abs(limit - base) * FAR;
   const near = reach > 0 ? bars.filter(({ value }) => base === undefined || Math.abs(value - base) <= reach) : bars;

@@ -6,6 +6,8 @@ export interface ButtonProps extends ComponentProps<'button'> {
   readonly look?: 'plain' | 'primary' | 'quiet';
   /** Only an icon inside: needs an aria-label. */
   readonly icon?: boolean;
+  /** Disabled, but still reached by Tab and pointer, so that its tooltip can say why. */
+  readonly focusableWhenDisabled?: boolean;
 }
 
 export function buttonClass(look: ButtonProps['look'] = 'plain', icon = false, extra = ''): string {

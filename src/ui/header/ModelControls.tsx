@@ -1,7 +1,8 @@
-import { Box, Download, Link, Play, Sparkles } from 'lucide-react';
+import { Box, Download, Link, Play, Presentation, Sparkles } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 import { copyLink } from '../../state/actions/export.ts';
 import { runNeeded } from '../../state/actions/run.ts';
+import { openPresentation, presentProblem } from '../../state/present.ts';
 import { selectComparison, selectNeedsRun } from '../../state/rows.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
@@ -34,6 +35,7 @@ export default function ModelControls() {
             <Link size={16} />
           </Button>
         </Tip>
+        <PresentButton />
         <DownloadMenu />
       </div>
     </>
@@ -92,6 +94,34 @@ function SearchButton() {
       {wanted && (
         <Suspense>
           <SearchDialog />
+        </Suspense>
+      )}
+    </>
+  );
+}
+
+const Present = lazy(() => import('../present/Present.tsx'));
+
+function PresentButton() {
+  const open = useStudio((state) => state.panel === 'present');
+  const problem = useStudio(presentProblem);
+  return (
+    <>
+      <Tip text={problem ?? 'Present to a room: one question a view (P)'}>
+        <Button
+          aria-label="Present"
+          aria-haspopup="dialog"
+          icon
+          disabled={problem !== null}
+          focusableWhenDisabled
+          onClick={openPresentation}
+        >
+          <Presentation size={16} />
+        </Button>
+      </Tip>
+      {open && (
+        <Suspense>
+          <Present />
         </Suspense>
       )}
     </>

@@ -1,4 +1,4 @@
-import { CircleCheck, CircleDashed, CircleHelp, CircleX, Flag } from 'lucide-react';
+import { CircleCheck, CircleDashed, CircleHelp, CircleX, Flag, type LucideIcon } from 'lucide-react';
 import type { Verdict } from '../../core/study/results.ts';
 import { Tip } from '../components/Tip.tsx';
 import styles from './variants.module.css';
@@ -13,6 +13,11 @@ const LOOKS = {
 
 export function verdictWord(verdict: Verdict['verdict']): string {
   return LOOKS[verdict].word;
+}
+
+/** The shape that stands for a verdict wherever colours may not be told apart. */
+export function verdictIcon(verdict: Verdict['verdict']): LucideIcon {
+  return LOOKS[verdict].Icon;
 }
 
 /** The gate's verdict as a word and an icon; the reason is in the tooltip, in the details and in the table. */
