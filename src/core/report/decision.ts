@@ -116,6 +116,7 @@ function fasterAnswer(row: ReportRow, original: ReportRow | undefined): Answer {
 
 function lostAnswer(row: ReportRow, original: ReportRow | undefined, definition: MetricDefinition | undefined): Answer {
   const cell = row.metrics.find(({ id }) => id === definition?.id);
+  if (!cell && row.fileBytes === null && row.error === null) return notYet;
   if (!definition || !cell)
     return { headline: 'not evaluated', detail: row.error ?? 'It was not evaluated on this target.' };
   const interval = cell.interval
