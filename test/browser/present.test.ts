@@ -2,7 +2,8 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible } from './support/accessible.ts';
-import { type App, type AppPage, startApp, tableRows, waitForRun } from './support/app.ts';
+import { type App, type AppPage, dropFiles, startApp, tableRows, waitForRun } from './support/app.ts';
+import { smallClassifier } from './support/models.ts';
 
 /** Of the sample's file, as its index says. */
 const ORIGINAL_BYTES = 578_966;
@@ -16,7 +17,7 @@ beforeAll(async () => {
   app = await startApp();
   opened = await app.open();
   ({ page } = opened);
-  // Present is shown before anything is measured, so that its reason can be read.
+  page.setDefaultTimeout(15_000);
   await page.getByRole('button', { name: /Text direction/ }).click();
   await page.locator('article[data-variant]').nth(1).waitFor();
 });
@@ -26,7 +27,7 @@ afterAll(async () => {
 });
 
 const stage = () => page.getByRole('dialog', { name: /^Presentation of / });
-const question = () => stage().getByRole('heading', { level: 2 });
+const question = () => stage().getByRole('heading', { name: /\?/ });
 const headline = async () => (await stage().locator('h2 + p').textContent())!.trim();
 const start = async () => {
   await page.getByRole('button', { name: 'Present', exact: true }).click();
@@ -52,8 +53,7 @@ test('before anything is measured it is disabled and says why', async () => {
   try {
     await fresh.page.locator('[data-sample]').first().waitFor();
     expect(await fresh.page.getByRole('button', { name: 'Present', exact: true }).count()).toBe(0);
-    await fresh.page.getByRole('button', { name: /Text direction/ }).click();
-    await fresh.page.getByRole('button', { name: 'Cancel' }).click();
+    await dropFiles(fresh.page, [{ name: 'classifier.onnx', bytes: await smallClassifier() }]);
     const button = fresh.page.getByRole('button', { name: 'Present', exact: true });
     await button.waitFor();
     expect(await button.getAttribute('aria-disabled')).toBe('true');
@@ -171,6 +171,20 @@ describe('with figures', () => {
     await end();
   });
 
+  test('takes the whole screen where it may, and one Esc leaves both', async () => {
+    await start();
+    await page.waitForFunction(() => document.fullscreenElement === document.documentElement);
+    // Our own button leaves the full screen alone.
+    await page.keyboard.press('f');
+    await page.waitForFunction(() => document.fullscreenElement === null);
+    expect(await stage().count()).toBe(1);
+    await page.keyboard.press('f');
+    await page.waitForFunction(() => document.fullscreenElement !== null);
+    // What the browser does with Esc there.
+    await page.evaluate(() => document.exitFullscreen());
+    await stage().waitFor({ state: 'detached' });
+  });
+
   test('is read from the back row: sizes, contrast, no scrolling, nothing that axe objects to', async () => {
     for (const [width, height, least] of [
       [1280, 720, 24],
@@ -244,29 +258,6 @@ describe('with figures', () => {
     await page.keyboard.press('Control+z');
     await page.keyboard.press('Control+z');
   });
-});
-
-test('takes the whole screen where it may, and one Esc leaves both', async () => {
-  const fresh = await opened.context.newPage();
-  try {
-    await fresh.goto(app.url);
-    await fresh.getByRole('button', { name: /^Run (again|all)/ }).waitFor();
-    const button = fresh.getByRole('button', { name: 'Present', exact: true });
-    await button.click();
-    await fresh.getByRole('heading', { level: 2 }).waitFor();
-    await fresh.waitForFunction(() => document.fullscreenElement === document.documentElement);
-    // Our own button leaves the full screen alone.
-    await fresh.keyboard.press('f');
-    await fresh.waitForFunction(() => document.fullscreenElement === null);
-    expect(await fresh.getByRole('dialog').count()).toBe(1);
-    await fresh.keyboard.press('f');
-    await fresh.waitForFunction(() => document.fullscreenElement !== null);
-    // What the browser does with Esc there.
-    await fresh.evaluate(() => document.exitFullscreen());
-    await fresh.getByRole('dialog').waitFor({ state: 'detached' });
-  } finally {
-    await fresh.close();
-  }
 });
 
 /** As where the browser denies it: the sizes under test stay the window's, and nothing may depend on it. */
