@@ -39,6 +39,33 @@ export async function saveJson(value: Recipe | Report, fileName: string): Promis
   await saveBlob(new Blob([text], { type: 'application/json' }), fileName);
 }
 
+export function projectFileName(name: string): string {
+  return `${name.replace(/[^\w.-]+/g, '-').replace(/^[-.]+|-+$/g, '') || 'project'}.whittle.zip`;
+}
+
+/**
+ * Saves bytes as they come, where the browser lets a page write a file; else it collects them, outside of the page's own
+ * memory where it can, and downloads. @returns false when the dialog was dismissed
+ */
+export async function saveStream(stream: ReadableStream<Uint8Array>, type: string, fileName: string): Promise<boolean> {
+  const response = new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>, {
+    headers: { 'content-type': type },
+  });
+  const canStream = 'showSaveFilePicker' in globalThis;
+  const extension = fileName.slice(fileName.lastIndexOf('.'));
+  try {
+    await fileSave(canStream ? response : await response.blob(), {
+      fileName,
+      extensions: [extension],
+      id: 'whittle-save',
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof DOMException && error.name === 'AbortError')) throw error;
+    return false;
+  }
+}
+
 /** Returns quietly when the dialog is dismissed. */
 export async function saveBlob(blob: Blob | Promise<Blob>, fileName: string): Promise<void> {
   const extension = fileName.slice(fileName.lastIndexOf('.'));

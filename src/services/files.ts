@@ -20,6 +20,8 @@ export type SortedFiles =
   | { readonly kind: 'model'; readonly files: ModelFileSet }
   /** A recipe, study or report as JSON text. */
   | { readonly kind: 'json'; readonly file: File }
+  /** A project as a zip file. */
+  | { readonly kind: 'project'; readonly file: File }
   /** Only arrays: inputs (and expected outputs) for the model that is open. */
   | { readonly kind: 'arrays'; readonly files: readonly PickedFile[] };
 
@@ -42,6 +44,7 @@ export function sortFiles(picked: readonly PickedFile[]): SortedFiles {
   if (visible.length === 1) {
     const [only] = visible;
     if (endsWithAny(only!.path, ['.json'])) return { kind: 'json', file: only!.file };
+    if (endsWithAny(only!.path, ['.zip'])) return { kind: 'project', file: only!.file };
     // Any other single file may be a model without the usual suffix; the reader says so if it is not.
     return { kind: 'model', files: { graph: only!, others: [] } };
   }
@@ -128,6 +131,16 @@ export async function browseFolder(): Promise<PickedFile[] | null> {
     return files
       .filter((file) => file instanceof File)
       .map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+  } catch (error) {
+    if (isDismissal(error)) return null;
+    throw error;
+  }
+}
+
+/** @returns null when the dialog was dismissed */
+export async function browseProject(): Promise<File | null> {
+  try {
+    return await fileOpen({ description: 'Whittle project', extensions: ['.zip'], id: 'whittle-project' });
   } catch (error) {
     if (isDismissal(error)) return null;
     throw error;

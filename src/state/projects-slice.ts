@@ -1,4 +1,5 @@
 /** The project that is open, those that are stored, and whether storing works. */
+import type { Progress } from '../core/base/progress.ts';
 import type { ProjectEntry } from '../services/projects.ts';
 import type { SliceCreator } from './store.ts';
 
@@ -24,10 +25,18 @@ export interface ProjectsSlice {
   /** The last changed first. */
   projects: readonly ProjectEntry[];
   storageNotice: StorageNotice | null;
+  /** A project on its way into a zip file. */
+  exporting: Exporting | null;
+}
+
+export interface Exporting {
+  readonly id: string;
+  readonly progress: Progress | null;
 }
 
 export const createProjectsSlice: SliceCreator<ProjectsSlice> = () => ({
   project: null,
   projects: [],
   storageNotice: null,
+  exporting: null,
 });

@@ -17,6 +17,7 @@ const loadWorkbench = () => import('./Workbench.tsx');
 const Workbench = lazy(loadWorkbench);
 const JobAnnouncer = lazy(() => import('./status/JobAnnouncer.tsx'));
 const HelpDialog = lazy(() => import('./HelpDialog.tsx'));
+const ProjectsDialog = lazy(() => import('./projects/ProjectsDialog.tsx'));
 const CommandPalette = lazy(() => import('./commands/CommandPalette.tsx'));
 
 export function App() {
@@ -61,6 +62,7 @@ export function App() {
       </Suspense>
       <DropZone />
       <WhenWanted panel="help" dialog={HelpDialog} />
+      <WhenWanted panel="projects" dialog={ProjectsDialog} />
       <WhenWanted panel="palette" dialog={CommandPalette} />
       <ThemedToaster />
     </Tooltip.Provider>

@@ -23,7 +23,7 @@ function selectNeighbour(step: number): void {
 }
 
 const toView = (view: string) => () => studio.getState().setView(view);
-const toPanel = (panel: 'search' | 'help' | 'palette') => () => studio.getState().openPanel(panel);
+const toPanel = (panel: 'search' | 'help' | 'palette' | 'projects') => () => studio.getState().openPanel(panel);
 
 export const shortcuts: readonly Shortcut[] = [
   {
@@ -69,6 +69,14 @@ export const shortcuts: readonly Shortcut[] = [
     words: 'browse load onnx',
     matches: plain('o'),
     run: () => void chooseFiles(),
+  },
+  {
+    keys: ['P'],
+    does: 'Projects',
+    group: 'Open',
+    words: 'stored import export zip storage delete rename duplicate',
+    matches: plain('p'),
+    run: toPanel('projects'),
   },
   {
     keys: ['['],

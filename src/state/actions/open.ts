@@ -32,6 +32,7 @@ export async function openFiles(picked: readonly PickedFile[]): Promise<void> {
   try {
     const sorted = sortFiles(picked);
     if (sorted.kind === 'model') await openFileModel(sorted.files);
+    else if (sorted.kind === 'project') await (await import('./project-files.ts')).importProject(sorted.file);
     else if (sorted.kind === 'json') await openJson(await sorted.file.text());
     else await openArrays(sorted.files);
   } catch (error) {

@@ -1,4 +1,4 @@
-import { Box, FolderOpen, House } from 'lucide-react';
+import { Box, FolderKanban, FolderOpen, House } from 'lucide-react';
 import { goHome } from '../../state/actions/home.ts';
 import { chooseFiles } from '../../state/actions/start.ts';
 import { studio } from '../../state/store.ts';
@@ -20,6 +20,13 @@ export function modelActions(): Action[] {
       icon: <FolderOpen size={15} />,
       shortcut: 'O',
       run: () => void chooseFiles(),
+    },
+    {
+      key: 'projects',
+      label: 'Projects …',
+      hint: 'rename, duplicate, export, delete',
+      icon: <FolderKanban size={15} />,
+      run: () => studio.getState().openPanel('projects'),
     },
     { key: 'home', label: 'Sample gallery', icon: <House size={15} />, run: () => void goHome() },
   ];

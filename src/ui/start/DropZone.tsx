@@ -62,7 +62,7 @@ export function DropZone() {
     <div className={styles.overlay} aria-hidden>
       <div>
         Drop {plural(items, 'item')} here
-        <small>an ONNX model (with its data files or folder), a recipe or a report</small>
+        <small>an ONNX model (with its data files or folder), a recipe, a report or a project</small>
       </div>
     </div>
   );

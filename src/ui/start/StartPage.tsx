@@ -1,5 +1,5 @@
 import { FolderOpen, Play, Upload } from 'lucide-react';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import type { Sample } from '../../core/study/samples.ts';
 import { openSample, openUrl, requireSamples } from '../../state/actions/lazy.ts';
 import { chooseFiles, chooseFolder } from '../../state/actions/start.ts';
@@ -11,10 +11,13 @@ import { ErrorNote, Note } from '../components/Note.tsx';
 import { formatBytes, plural } from '../format.ts';
 import styles from './start.module.css';
 
+const ContinueList = lazy(() => import('../projects/ContinueList.tsx'));
+
 /** The empty state: five ways in, and one click that shows everything. */
 export function StartPage() {
   const openError = useStudio((state) => state.openError);
   const pending = useStudio((state) => state.pendingStudy);
+  const hasProjects = useStudio((state) => state.projects.length > 0);
   return (
     <main className={styles.page}>
       <div className={styles.inner}>
@@ -36,6 +39,11 @@ export function StartPage() {
             {pending.model.kind === 'file' && `: ${pending.model.name}, ${formatBytes(pending.model.byteLength)}`}
             {pending.model.kind === 'url' && `: ${pending.model.url}`}.
           </Note>
+        )}
+        {hasProjects && (
+          <Suspense>
+            <ContinueList />
+          </Suspense>
         )}
         <OpenRow />
         <Gallery />
@@ -61,7 +69,7 @@ function OpenRow() {
       <p>
         <strong>Drop a model anywhere</strong>, alone or with its data files, or paste it.
         <br />
-        <span className={controls.hint}>.onnx, a folder, a recipe or a report</span>
+        <span className={controls.hint}>.onnx, a folder, a recipe, a report or a project</span>
       </p>
       <Button disabled={busy} onClick={() => void chooseFiles()}>
         <Upload size={15} aria-hidden /> Browse …
