@@ -152,6 +152,7 @@ const rules = {
     '@base-ui/react',
     'lucide-react',
     'sonner',
+    'uqr',
     'react-error-boundary',
   ],
   'src/cli': ['src/core', 'src/runtime', 'node:'],

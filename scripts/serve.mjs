@@ -33,13 +33,14 @@ const isolation = {
 /**
  * Serves a directory until `close` is called.
  * @param {string} directory
- * @param {{ port?: number, host?: string }} [options] port 0: any free one
+ * @param {{ port?: number, host?: string, base?: string }} [options] port 0: any free one; base: the path under which it
+ *   is served, as on a host that is shared with others; begins and ends with '/'
  * @returns {Promise<{ url: string, close: () => Promise<void> }>} url ends in '/'
  */
-export async function serve(directory, { port = 0, host = '127.0.0.1' } = {}) {
+export async function serve(directory, { port = 0, host = '127.0.0.1', base = '/' } = {}) {
   const root = resolve(directory);
   const server = createServer((request, response) => {
-    answer(root, request, response).catch(() => end(response, 500, 'internal error'));
+    answer(root, base, request, response).catch(() => end(response, 500, 'internal error'));
   });
   await new Promise((listening, failed) => {
     server.once('error', failed);
@@ -47,7 +48,7 @@ export async function serve(directory, { port = 0, host = '127.0.0.1' } = {}) {
   });
   const { port: used } = /** @type {import('node:net').AddressInfo} */ (server.address());
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${used}/`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${used}${base}`,
     close: () =>
       new Promise((closed) => {
         server.close(() => closed());
@@ -57,11 +58,11 @@ export async function serve(directory, { port = 0, host = '127.0.0.1' } = {}) {
   };
 }
 
-async function answer(root, request, response) {
+async function answer(root, base, request, response) {
   if (request.method !== 'GET' && request.method !== 'HEAD') return end(response, 405, 'method not allowed');
-  const path = requestedPath(root, request.url);
+  const path = requestedPath(root, base, request.url);
   if (path === undefined) return end(response, 400, 'bad path');
-  const file = await fileAt(path);
+  const file = path && (await fileAt(path));
   if (!file) return end(response, 404, 'not found');
 
   const etag = `"${file.size.toString(16)}-${Math.trunc(file.mtimeMs).toString(16)}"`;
@@ -100,8 +101,8 @@ async function answer(root, request, response) {
   stream.pipe(response);
 }
 
-/** The file system path a URL names, or undefined when it is malformed or leads out of the root. */
-function requestedPath(root, url) {
+/** The file system path a URL names, undefined when it is malformed or leads out of the root, null beside the base. */
+function requestedPath(root, base, url) {
   let pathname;
   try {
     pathname = decodeURIComponent(new URL(url ?? '/', 'http://host').pathname);
@@ -109,7 +110,9 @@ function requestedPath(root, url) {
     return undefined;
   }
   if (pathname.includes('\0')) return undefined;
-  const path = normalize(join(root, pathname));
+  // What lies beside the base is another's.
+  if (!pathname.startsWith(base)) return null;
+  const path = normalize(join(root, pathname.slice(base.length - 1)));
   return path === root || path.startsWith(root + sep) ? path : undefined;
 }
 

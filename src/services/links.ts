@@ -1,17 +1,21 @@
 /** The page's address: everything sits after '#', so no server ever sees it. */
 import type { Result } from '../core/base/result.ts';
-import { decodeStudy, encodeStudy } from '../core/study/link.ts';
+import type { SharedFigures } from '../core/study/figures.ts';
+import { decodeLink, encodeStudy, type LinkContents } from '../core/study/link.ts';
 import type { Study } from '../core/study/schema.ts';
 
 /** @returns null when the address carries no study */
-export function readLink(hash: string = location.hash): Result<Study> | null {
-  return hash.replace(/^#/, '') === '' ? null : decodeStudy(hash);
+export function readLink(hash: string = location.hash): Result<LinkContents> | null {
+  return hash.replace(/^#/, '') === '' ? null : decodeLink(hash);
 }
 
-/** The address that reproduces the study: recipes, targets, task, gate and view; the model only by reference. */
-export function linkTo(study: Study): string {
+/**
+ * The address that reproduces the study: recipes, targets, task, gate and view; the model only by reference.
+ * @param figures what was measured of it here, to be shown to whoever opens the link
+ */
+export function linkTo(study: Study, figures: SharedFigures | null = null): string {
   const address = new URL(location.href);
-  address.hash = encodeStudy(study);
+  address.hash = encodeStudy(study, figures);
   return address.href;
 }
 

@@ -77,6 +77,7 @@ export const createRunSlice: SliceCreator<RunSlice> = (set) => ({
       profileError: null,
       stepLatencies: {},
       stepError: null,
+      sender: null,
     });
   },
 });

@@ -5,10 +5,18 @@ import { createModelSlice, type ModelSlice } from './model-slice.ts';
 import { createProfileSlice, type ProfileSlice } from './profile-slice.ts';
 import { createProjectsSlice, type ProjectsSlice } from './projects-slice.ts';
 import { createRunSlice, type RunSlice } from './run-slice.ts';
+import { createSenderSlice, type SenderSlice } from './sender-slice.ts';
 import { createStudySlice, type StudySlice } from './study-slice.ts';
 import { createUiSlice, type UiSlice } from './ui-slice.ts';
 
-export type StudioState = ModelSlice & StudySlice & RunSlice & AnalysisSlice & ProfileSlice & ProjectsSlice & UiSlice;
+export type StudioState = ModelSlice &
+  StudySlice &
+  RunSlice &
+  AnalysisSlice &
+  ProfileSlice &
+  ProjectsSlice &
+  SenderSlice &
+  UiSlice;
 export type SliceCreator<Slice> = StateCreator<StudioState, [], [], Slice>;
 
 export function createStudioStore() {
@@ -19,6 +27,7 @@ export function createStudioStore() {
     ...createAnalysisSlice(...api),
     ...createProfileSlice(...api),
     ...createProjectsSlice(...api),
+    ...createSenderSlice(...api),
     ...createUiSlice(...api),
   }));
 }

@@ -3,6 +3,7 @@ import { parseStudy } from '../core/study/link.ts';
 import type { Study } from '../core/study/schema.ts';
 import type { ProjectEntry, StoredProject } from '../services/projects.ts';
 import type { LoadedModel } from './model-slice.ts';
+import { restoredSender } from './restored-sender.ts';
 import type { StudioState } from './store.ts';
 
 const STATE_VERSION = 1;
@@ -11,7 +12,7 @@ const STATE_VERSION = 1;
  * What is kept beside model and study, as it is. Another part of the state is kept by naming it here; it is absent in
  * records of earlier versions, and then stays as `forgetResults` leaves it.
  */
-const PARTS = ['report', 'measured', 'lastMeasuredKey', 'lenses', 'sensitivity', 'profiles'] as const;
+const PARTS = ['report', 'measured', 'lastMeasuredKey', 'lenses', 'sensitivity', 'profiles', 'sender'] as const;
 export type StoredParts = Partial<Pick<StudioState, (typeof PARTS)[number]>>;
 
 /** The bytes are in the model store, and what a reader finds in them is found again. */
@@ -89,7 +90,9 @@ export function fromStored(value: unknown): RestoredState {
   const profiles = Object.fromEntries(
     Object.entries(restored.profiles ?? {}).filter(([, { keys }]) => Array.isArray(keys)),
   );
-  return { model, study: study.value, ids, selectedId, parts: { ...restored, profiles } };
+  // It came from a link, so it is checked again.
+  const sender = restoredSender(restored.sender);
+  return { model, study: study.value, ids, selectedId, parts: { ...restored, profiles, sender } };
 }
 
 /** Beyond this many figures a profile is quicker measured anew than written down after each change. */

@@ -18,7 +18,8 @@ export type Panel =
   | 'gate'
   | 'palette'
   | 'projects'
-  | 'present';
+  | 'present'
+  | 'share';
 /** The panels of the Layers view. */
 export type LayersTab = 'error' | 'sensitivity' | 'calibration';
 

@@ -14,6 +14,7 @@ import { plural } from './format.ts';
 import { ModelDialog } from './model/ModelDialog.tsx';
 import { ModelSummary } from './model/ModelSummary.tsx';
 import { RecipePanel } from './recipe/RecipePanel.tsx';
+import { SenderBar } from './share/SenderBar.tsx';
 import { VariantStrip } from './variants/VariantStrip.tsx';
 
 const SideBySide = lazy(() => import('./charts/SideBySide.tsx'));
@@ -53,6 +54,9 @@ export default function Workbench() {
         </PanelBoundary>
       </aside>
       <div className={styles.content}>
+        <PanelBoundary name="sender’s figures">
+          <SenderBar />
+        </PanelBoundary>
         <div className={styles.fold}>
           <PanelBoundary name="list of variants">
             <VariantStrip />

@@ -209,9 +209,9 @@ describe('while it runs', () => {
 test('a link reproduces the study in a fresh profile', async () => {
   await onPage({}, async ({ page }) => {
     await page.getByRole('button', { name: /Voice activity/ }).click();
-    await page.getByRole('button', { name: 'Copy link' }).waitFor();
+    await page.getByRole('button', { name: 'Share', exact: true }).waitFor();
     await page.getByRole('button', { name: 'Cancel' }).click({ timeout: 60_000 });
-    await page.getByRole('button', { name: 'Copy link' }).click();
+    await page.keyboard.press('Control+Shift+L');
     await page.waitForTimeout(300);
     const link = await page.evaluate(() => navigator.clipboard.readText());
     const names = await variantNames(page);

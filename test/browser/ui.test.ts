@@ -68,7 +68,8 @@ describe('ways in', () => {
         await page.getByText(/does not allow other pages to read from it \(CORS\)/).waitFor();
         await fetchFrom('/open/model.onnx');
         await page.locator('article[data-variant]').nth(1).waitFor();
-        await page.getByRole('button', { name: 'Copy link' }).click();
+        await page.getByRole('button', { name: 'Share', exact: true }).click();
+        await page.getByRole('button', { name: 'Copy', exact: true }).click();
         await page.getByText(/copied/i).waitFor();
         const link = await page.evaluate(() => navigator.clipboard.readText());
         await onPage({ fragment: link.slice(link.indexOf('#')) }, async (fresh) => {

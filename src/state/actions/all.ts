@@ -1,8 +1,9 @@
 /** Every action, as one part that is loaded after the first frame (lazy.ts). */
-export { copyLink, downloadReport } from './export.ts';
+export { downloadReport } from './export.ts';
 export { keepSession } from './keep.ts';
 export { openFiles, openSample, openUrl, requireSamples } from './open.ts';
 export { openJson } from './open-json.ts';
 export { runNeeded } from './run.ts';
 export { startSession } from './session.ts';
+export { copyLink } from './share.ts';
 export { reportProblem } from './variants.ts';

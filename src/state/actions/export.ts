@@ -1,5 +1,4 @@
-/** Files and links out. */
-import { StudioError } from '../../core/base/errors/index.ts';
+/** Files out. */
 import type { JobContext } from '../../core/base/progress.ts';
 import { type ReportFormat, renderReport, reportMediaTypes } from '../../core/report/render.ts';
 import { openedModel, variantFiles } from '../../services/engine.ts';
@@ -12,7 +11,7 @@ import {
   saveJson,
   variantFileName,
 } from '../../services/export.ts';
-import { copyText, linkTo } from '../../services/links.ts';
+import { linkTo } from '../../services/links.ts';
 import { notify } from '../notices.ts';
 import { currentReport } from '../report.ts';
 import { studio } from '../store.ts';
@@ -85,30 +84,4 @@ export async function saveTable(csv: string, what: string): Promise<void> {
 export async function saveChart(picture: Promise<Blob>, title: string, ending: 'svg' | 'png'): Promise<void> {
   const { model } = studio.getState();
   await saveBlob(picture, chartFileName(model?.name ?? '', title, ending)).catch(reportProblem);
-}
-
-/** The link holds recipes, targets, task, gate and view. A model from a file is only named in it. */
-export async function copyLink(): Promise<void> {
-  const { history } = studio.getState();
-  if (!history) return;
-  try {
-    const { study } = history.present;
-    const link = linkTo(study);
-    await copyText(link).catch((error: unknown) => {
-      throw new StudioError(
-        'internal/unexpected',
-        { message: 'the browser did not give access to the clipboard' },
-        error,
-      );
-    });
-    notify({
-      level: 'success',
-      text: 'Link copied. It holds the recipes, targets, task, gate and view.',
-      ...(study.model.kind === 'file'
-        ? { advice: `The model is not in it: whoever opens it needs ${study.model.name} too.` }
-        : {}),
-    });
-  } catch (error) {
-    reportProblem(error);
-  }
 }

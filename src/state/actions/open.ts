@@ -5,6 +5,7 @@ import type { JobContext } from '../../core/base/progress.ts';
 import { canonicalRecipe } from '../../core/recipe/parse.ts';
 import { findPreset } from '../../core/recipe/presets.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
+import type { SharedFigures } from '../../core/study/figures.ts';
 import type { Sample } from '../../core/study/samples.ts';
 import { type ModelRef, type Study, studySchema, type TaskRef } from '../../core/study/schema.ts';
 import { adoptUserArrays, KEPT_ARRAY_BYTES } from '../../services/arrays.ts';
@@ -19,6 +20,7 @@ import { notify } from '../notices.ts';
 import { studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
 import { dropUntouched, freeName, leaveProject, startProject, storeModel } from './keep.ts';
+import { type LinkedStudy, matchOf, nameOf, pendingLinkFor } from './linked-study.ts';
 import { openJson } from './open-json.ts';
 import { resumeAwaited } from './projects.ts';
 import { runAll } from './run.ts';
@@ -65,7 +67,7 @@ export async function openUrl(url: string): Promise<void> {
 }
 
 /** One click: the model, variants to compare, and a run. */
-export async function openSample(sample: Sample, study?: Study): Promise<void> {
+export async function openSample(sample: Sample, link?: LinkedStudy): Promise<void> {
   const opened = await open(
     sample.title,
     async (job) => {
@@ -73,24 +75,38 @@ export async function openSample(sample: Sample, study?: Study): Promise<void> {
       return { files, ...(await openModel(files, job)) };
     },
     () => ({ kind: 'sample', id: sample.id }),
-    { sample, ...(study ? { study } : {}) },
+    { sample, ...(link ? { link } : {}) },
   );
-  // Whoever opens a link wants to see what it shows; a sample is small enough to run unasked.
-  if (opened) await runAll();
+  // Whoever opens a link wants to see what it shows; a sample is small enough to run unasked. The sender's figures are
+  // looked at first: own ones are measured when asked for.
+  if (opened && !link?.figures) await runAll();
 }
 
 /** A link: the model by its reference where that can be had, and the study as it was. */
-export async function openStudy(study: Study): Promise<void> {
+export async function openStudy(study: Study, figures: SharedFigures | null = null): Promise<void> {
   const { model } = study;
   if (model.kind === 'sample') {
     const samples = await requireSamples();
     const sample = samples.find(({ id }) => id === model.id);
     if (!sample) throw new StudioError('link/unknown-sample', { id: model.id });
-    await openSample(sample, study);
+    await openSample(sample, { study, figures });
+    return;
+  }
+  const { model: present, setStudy } = studio.getState();
+  if (present && matchOf(model, present) === 'same') {
+    setStudy({ ...study, model: present.ref });
+    studio.setState({ sender: figures && { study, figures } });
     return;
   }
   // The start page says which model it waits for, and offers to fetch one that has an address.
-  studio.setState({ pendingStudy: study });
+  studio.setState({ pendingStudy: study, pendingFigures: figures });
+  if (present)
+    notify({
+      level: 'info',
+      text: `The link is for another model: ${nameOf(model)}.`,
+      advice: 'Open that one, and the variants of the link come with it.',
+      ...(model.kind === 'url' ? { action: { label: 'Fetch it', run: () => void openUrl(model.url) } } : {}),
+    });
 }
 
 interface Read {
@@ -102,7 +118,7 @@ interface Read {
 interface OpenOptions {
   readonly sample?: Sample;
   /** Takes the place of the study that a fresh model would get. */
-  readonly study?: Study;
+  readonly link?: LinkedStudy;
 }
 
 /** @returns true when the model is open */
@@ -148,14 +164,15 @@ async function open(
   }
 }
 
-function adoptModel(model: LoadedModel, { sample, study }: OpenOptions): void {
-  const { pendingStudy, setStudy, forgetResults } = studio.getState();
+function adoptModel(model: LoadedModel, { sample, link }: OpenOptions): void {
+  const { setStudy, forgetResults } = studio.getState();
   void leaveProject();
-  const linked = study ?? (pendingStudy && fitsModel(pendingStudy, model) ? pendingStudy : null);
-  studio.setState({ model, pendingStudy: null, panel: null });
+  const linked = link ?? pendingLinkFor(model);
+  studio.setState({ model, pendingStudy: null, pendingFigures: null, panel: null });
   forgetResults();
-  const begun = linked ? { ...linked, model: model.ref } : startingStudy(model, sample);
+  const begun = linked ? { ...linked.study, model: model.ref } : startingStudy(model, sample);
   setStudy(begun, undefined, freeName(model.title));
+  studio.setState({ sender: linked?.figures ? { study: linked.study, figures: linked.figures } : null });
   // A new project, always: what was open before stays as it is.
   void startProject(linked !== null);
   if (sample && !linked) void dropUntouched(sample.id).catch(() => {});
@@ -172,19 +189,6 @@ function offerCarriedRecipe({ card }: LoadedModel): void {
     advice: 'Add it as a variant, or save it, to apply it to the original again.',
     action: { label: 'Add its recipe', run: () => void addVariant(recipe) },
   });
-}
-
-/** A link to a file model is meant for that very file, as far as the link knows it. */
-function fitsModel(study: Study, model: LoadedModel): boolean {
-  if (study.model.kind !== 'file') return study.model.kind === model.ref.kind;
-  const matches = study.model.sha256 ? study.model.sha256 === model.sha256 : study.model.byteLength === model.fileBytes;
-  if (!matches)
-    notify({
-      level: 'info',
-      text: `The link was made with another file (${study.model.name}).`,
-      advice: 'Its recipes are applied to this one; figures may differ.',
-    });
-  return true;
 }
 
 function startingStudy(model: LoadedModel, sample: Sample | undefined): Study {

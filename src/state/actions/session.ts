@@ -37,8 +37,11 @@ async function openLink(): Promise<boolean> {
   const link = readLink();
   if (!link) return false;
   clearLink();
-  if (link.ok) await openStudy(link.value).catch(reportProblem);
-  else reportProblem(link.error);
+  if (link.ok) {
+    const { study, figures, figuresError } = link.value;
+    if (figuresError) reportProblem(figuresError);
+    await openStudy(study, figures).catch(reportProblem);
+  } else reportProblem(link.error);
   return link.ok;
 }
 

@@ -1,14 +1,25 @@
+import { Fragment } from 'react';
 import type { MetricDefinition } from '../../core/eval/types.ts';
 import { measuredTargetName } from '../../core/report/rows.ts';
 import type { Comparison, TargetCell, VariantRow } from '../../state/rows.ts';
+import { selectSender } from '../../state/sender.ts';
+import { useStudio } from '../../state/use-studio.ts';
 import { formatBytes, formatInterval, formatMetric, formatMs, formatMsNumber, plural } from '../format.ts';
 import { latencyDelta, metricDelta, sizeDelta } from '../variants/deltas.ts';
 import { verdictWord } from '../variants/VerdictBadge.tsx';
 import styles from './charts.module.css';
+import { SenderTableRow } from './SenderTableRow.tsx';
 
 /** The charts as figures: same order, same words, every number with its unit, spread and count. */
 export function ComparisonTable({ comparison }: { readonly comparison: Comparison }) {
-  const { rows, metrics, targets } = comparison;
+  const { rows, targets } = comparison;
+  const sender = useStudio(selectSender);
+  const theirs = sender?.metric;
+  // Before anything is measured here, only the sender's metric is known.
+  const metrics =
+    theirs && !comparison.metrics.some(({ id }) => id === theirs.id)
+      ? [...comparison.metrics, theirs]
+      : comparison.metrics;
   if (rows.length === 0) return null;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
@@ -17,6 +28,7 @@ export function ComparisonTable({ comparison }: { readonly comparison: Compariso
         <caption>
           All figures. Differences are against the original on the same target. Activations are predicted from the
           graph; heap, GPU buffers, latency and accuracy are measured.
+          {sender && ` Rows named Sender’s were measured on ${sender.device}; all others here.`}
         </caption>
         <thead>
           <tr>
@@ -57,7 +69,19 @@ export function ComparisonTable({ comparison }: { readonly comparison: Compariso
         <tbody>
           {rows.flatMap((row) =>
             row.cells.map((cell, index) => (
-              <Row key={`${row.id}/${cell.key}`} row={row} cell={cell} first={index === 0} comparison={comparison} />
+              <Fragment key={`${row.id}/${cell.key}`}>
+                <Row row={row} cell={cell} first={index === 0} comparison={comparison} metrics={metrics} />
+                {sender && (
+                  <SenderTableRow
+                    row={row}
+                    cell={cell}
+                    first={index === 0}
+                    view={sender}
+                    metrics={metrics}
+                    targets={targets}
+                  />
+                )}
+              </Fragment>
             )),
           )}
         </tbody>
@@ -72,9 +96,10 @@ interface RowProps {
   /** The first target of its variant carries the facts of the file. */
   readonly first: boolean;
   readonly comparison: Comparison;
+  readonly metrics: readonly MetricDefinition[];
 }
 
-function Row({ row, cell, first, comparison }: RowProps) {
+function Row({ row, cell, first, comparison, metrics }: RowProps) {
   const { facts } = row;
   const measurement = cell.measurement;
   const memory = measurement?.memory;
@@ -103,7 +128,7 @@ function Row({ row, cell, first, comparison }: RowProps) {
         {measurement?.createMs != null ? formatMs(measurement.createMs) : '–'}
         <Sub text={measurement?.firstRunMs != null ? `first ${formatMs(measurement.firstRunMs)}` : undefined} />
       </td>
-      {comparison.metrics.map((metric) => (
+      {metrics.map((metric) => (
         <MetricTableCell key={metric.id} metric={metric} cell={cell} baseline={row.isBaseline ? undefined : baseline} />
       ))}
       <td className={styles.reason}>

@@ -1,6 +1,5 @@
-import { Box, Download, Link, Play, Presentation, Sparkles } from 'lucide-react';
+import { Box, Download, Play, Presentation, Share2, Sparkles } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
-import { copyLink } from '../../state/actions/export.ts';
 import { runNeeded } from '../../state/actions/run.ts';
 import { openPresentation, presentProblem } from '../../state/present.ts';
 import { selectComparison, selectNeedsRun } from '../../state/rows.ts';
@@ -30,11 +29,7 @@ export default function ModelControls() {
       <div className={styles.actions}>
         <RunButton />
         <SearchButton />
-        <Tip text="Copy a link that reproduces recipes, targets, task, gate and view">
-          <Button aria-label="Copy link" icon onClick={() => void copyLink()}>
-            <Link size={16} />
-          </Button>
-        </Tip>
+        <ShareButton />
         <PresentButton />
         <DownloadMenu />
       </div>
@@ -94,6 +89,26 @@ function SearchButton() {
       {wanted && (
         <Suspense>
           <SearchDialog />
+        </Suspense>
+      )}
+    </>
+  );
+}
+
+const ShareDialog = lazy(() => import('../share/ShareDialog.tsx'));
+
+function ShareButton() {
+  const open = useStudio((state) => state.panel === 'share');
+  return (
+    <>
+      <Tip text="Share a link, with your figures (Ctrl+Shift+L copies it at once)">
+        <Button aria-label="Share" aria-haspopup="dialog" icon onClick={() => studio.getState().openPanel('share')}>
+          <Share2 size={16} />
+        </Button>
+      </Tip>
+      {open && (
+        <Suspense>
+          <ShareDialog />
         </Suspense>
       )}
     </>

@@ -1,10 +1,12 @@
 import type { MetricDefinition } from '../../core/eval/types.ts';
 import { primaryCell, type TargetCell, type VariantRow } from '../../state/rows.ts';
+import type { SenderView } from '../../state/sender.ts';
 import { Tip } from '../components/Tip.tsx';
 import { formatBytes, formatMetric, formatMs, formatMsNumber, formatSpread, plural } from '../format.ts';
 import { CardFoot, showDetails } from './CardFoot.tsx';
 import { Delta } from './Delta.tsx';
 import { latencyDelta, metricDelta, sizeDelta } from './deltas.ts';
+import { SenderFigures } from './SenderFigures.tsx';
 import styles from './variants.module.css';
 
 interface BodyProps {
@@ -14,7 +16,8 @@ interface BodyProps {
 }
 
 /** The figures of a card: size, latency a target, the task's metric; or why there are none. */
-export function CardBody({ row, baseline, metric }: BodyProps) {
+export function CardBody({ row, baseline, metric, sender }: BodyProps & { readonly sender: SenderView | null }) {
+  const theirs = sender?.rows[row.id];
   const measuredError = row.cells.find(({ measurement }) => measurement?.error)?.measurement?.error ?? null;
   const error = row.error ?? measuredError;
   return (
@@ -31,11 +34,16 @@ export function CardBody({ row, baseline, metric }: BodyProps) {
           {metric && <MetricFigure row={row} baseline={baseline} metric={metric} />}
         </div>
       ) : (
-        !error && <p className={styles.empty}>{row.state === 'running' ? 'Building …' : 'Not run yet'}</p>
+        !error && (
+          <p className={styles.empty}>
+            {row.state === 'running' ? 'Building …' : theirs ? 'Not run here yet' : 'Not run yet'}
+          </p>
+        )
       )}
       {error && (
         <CardError row={row} message={error.message} where={row.error ? null : measuredError && whereOf(row)} />
       )}
+      {sender && theirs && <SenderFigures row={theirs} metric={sender.metric} />}
       <CardFoot row={row} />
     </>
   );

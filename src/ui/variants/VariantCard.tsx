@@ -3,6 +3,7 @@ import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import type { MetricDefinition } from '../../core/eval/types.ts';
 import type { VariantRow } from '../../state/rows.ts';
+import type { SenderView } from '../../state/sender.ts';
 import { studio } from '../../state/store.ts';
 import { ActionMenu } from '../components/ActionMenu.tsx';
 import { Button } from '../components/Button.tsx';
@@ -18,9 +19,10 @@ interface VariantCardProps {
   readonly count: number;
   readonly selected: boolean;
   readonly full: boolean;
+  readonly sender: SenderView | null;
 }
 
-export function VariantCard({ row, baseline, metric, count, selected, full }: VariantCardProps) {
+export function VariantCard({ row, baseline, metric, count, selected, full, sender }: VariantCardProps) {
   const [renaming, setRenaming] = useState(false);
   const card = useRef<HTMLElement>(null);
   const nameButton = useRef<HTMLButtonElement>(null);
@@ -75,7 +77,7 @@ export function VariantCard({ row, baseline, metric, count, selected, full }: Va
           />
         </span>
       </header>
-      <CardBody row={row} baseline={baseline} metric={metric} />
+      <CardBody row={row} baseline={baseline} metric={metric} sender={sender} />
     </article>
   );
 }

@@ -4,6 +4,7 @@ import { addFastest, addVariant } from '../../state/actions/variants.ts';
 import { selectFastest } from '../../state/fastest.ts';
 import { presetGroups } from '../../state/preset-groups.ts';
 import { selectComparison } from '../../state/rows.ts';
+import { selectSender } from '../../state/sender.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { ActionMenu } from '../components/ActionMenu.tsx';
 import { buttonClass } from '../components/Button.tsx';
@@ -13,6 +14,7 @@ import styles from './variants.module.css';
 export function VariantStrip() {
   const { rows, metrics } = useStudio(selectComparison);
   const selectedId = useStudio((state) => state.selectedId);
+  const sender = useStudio(selectSender);
   const [baseline] = rows;
   if (!baseline) return null;
   const full = rows.length >= MAX_VARIANTS;
@@ -27,6 +29,7 @@ export function VariantStrip() {
           count={rows.length}
           selected={row.id === selectedId}
           full={full}
+          sender={sender}
         />
       ))}
       {!full && <AddVariant />}

@@ -22,11 +22,12 @@ export interface AppPage {
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-export async function startApp(): Promise<App> {
+/** @param base the path under which the app is served */
+export async function startApp({ base = '/' }: { readonly base?: string } = {}): Promise<App> {
   if (!existsSync(`${root}dist/index.html`)) throw new Error('dist/ is missing: run npm run build first.');
   const executablePath = await findChromium();
   if (!executablePath) throw new Error('No Chromium: npm test installs one.');
-  const server = await serve(`${root}dist`, { port: 0 });
+  const server = await serve(`${root}dist`, { port: 0, base });
   const browser = await chromium.launch({ executablePath, args: chromiumArgs });
   return {
     url: server.url,

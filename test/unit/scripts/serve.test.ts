@@ -102,3 +102,19 @@ test.each(['/../secret.txt', '/%2e%2e/secret.txt', '/..%2fsecret.txt', '/assets/
     expect(await rawStatus(path)).toMatch(/^40[04] kept$/);
   },
 );
+
+test('under a path of a shared host: there, and nowhere beside it', async () => {
+  const deep = await serve(join(base, 'site'), { base: '/some/deep/path/' });
+  try {
+    expect(deep.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/some\/deep\/path\/$/);
+    const { origin } = new URL(deep.url);
+    const status = async (path: string) => (await fetch(origin + path)).status;
+    expect(await status('/some/deep/path/')).toBe(200);
+    expect(await status('/some/deep/path/module.wasm')).toBe(200);
+    for (const path of ['/', '/module.wasm', '/some/deep/module.wasm', '/some/deep/path', '/..%2fsecret.txt'])
+      expect(await status(path), path).toBe(404);
+    expect(await status('/some/deep/path/..%2f..%2fsecret.txt')).toBe(400);
+  } finally {
+    await deep.close();
+  }
+});

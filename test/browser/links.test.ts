@@ -1,0 +1,252 @@
+// A link with the sender's figures, from the Share dialog of one profile to the measurements of another.
+import jsQR from 'jsqr';
+import type { Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decodeLink, encodeStudy } from '../../src/core/study/link.ts';
+import { expectAccessible } from './support/accessible.ts';
+import { type App, type AppPage, dropFiles, startApp, waitForRun } from './support/app.ts';
+import { smallClassifier } from './support/models.ts';
+
+const WIDTH = 64;
+let app: App;
+let model: Uint8Array;
+/** What the first test copies: the others open it. */
+let shared: string;
+
+beforeAll(async () => {
+  app = await startApp();
+  model = await smallClassifier(WIDTH);
+});
+afterAll(() => app.close());
+
+async function onPage(options: Parameters<App['open']>[0], body: (opened: AppPage) => Promise<void>, from = app) {
+  const opened = await from.open(options);
+  try {
+    await body(opened);
+    expect(opened.problems.filter((problem) => !problem.includes('CORS') && !problem.includes('net::'))).toEqual([]);
+  } finally {
+    await opened.context.close();
+  }
+}
+
+const openModel = async (page: Page, bytes = model) => {
+  await dropFiles(page, [{ name: 'classifier.onnx', bytes }]);
+  await page.locator('article[data-variant]').nth(1).waitFor();
+};
+const fragmentOf = (link: string) => link.slice(link.indexOf('#'));
+const share = (page: Page) => page.getByRole('button', { name: 'Share', exact: true });
+const linkField = (page: Page) => page.getByRole('textbox', { name: /^Link,/ });
+const senderBar = (page: Page) => page.getByRole('region', { name: 'Sender’s figures' }).first();
+const senderRows = (page: Page) => page.locator('tr[data-sender]');
+const ownRows = (page: Page) => page.locator('[aria-label="Comparison table"] tbody tr:not([data-sender])');
+const texts = async (rows: Locator) => (await rows.allTextContents()).map((text) => text.replace(/\s+/g, ' ').trim());
+
+/** What the code on the screen says, by a decoder that is not ours, from the pixels of a screenshot. */
+async function scan(page: Page, code: Locator): Promise<string | undefined> {
+  const png = (await code.screenshot()).toString('base64');
+  const blank = await page.context().newPage();
+  const { width, height, pixels } = await blank.evaluate(async (base64) => {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext('2d')!;
+    context.drawImage(bitmap, 0, 0);
+    const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+    return { width: bitmap.width, height: bitmap.height, pixels: [...data] };
+  }, png);
+  await blank.close();
+  return jsQR(Uint8ClampedArray.from(pixels), width, height)?.data;
+}
+
+test('share: the link, its length, the figures in it, and a QR code that says the same', async () => {
+  await onPage({ height: 900 }, async ({ page }) => {
+    await openModel(page);
+    await share(page).click();
+    const dialog = page.getByRole('dialog', { name: 'Share' });
+    const withFigures = dialog.getByRole('checkbox', { name: 'With my figures' });
+    await withFigures.waitFor();
+    expect(await withFigures.isDisabled()).toBe(true);
+    await dialog.getByText('Nothing is measured with the present settings.').waitFor();
+    await dialog.getByText(/asked for classifier\.onnx/).waitFor();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+
+    await page.getByRole('button', { name: 'Run all' }).click();
+    await waitForRun(page);
+    await share(page).click();
+    expect(await withFigures.isChecked()).toBe(true);
+    await dialog.getByText(/4 variants measured on Chrome \d+ on Linux, \d+ logical cores/).waitFor();
+    const full = await linkField(page).inputValue();
+    await dialog.getByText(`Link, ${full.length.toLocaleString('en-US')} characters`).waitFor();
+    expect(full.length).toBeLessThan(2000);
+    expect(await scan(page, dialog.getByRole('img', { name: 'QR code of the link' }))).toBe(full);
+
+    await withFigures.uncheck();
+    const bare = await linkField(page).inputValue();
+    expect(bare.length).toBeLessThan(full.length);
+    expect(await scan(page, dialog.getByRole('img', { name: 'QR code of the link' }))).toBe(bare);
+    const contents = decodeLink(fragmentOf(bare));
+    expect(contents.ok && contents.value.figures).toBeNull();
+    await withFigures.check();
+    await dialog.getByRole('button', { name: 'Copy', exact: true }).click();
+    await page.getByText(/Link copied.* and your figures/).waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(full);
+    for (const scheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await expectAccessible(page, `share dialog, ${scheme}`);
+    }
+
+    await page.keyboard.press('Escape');
+    await page.evaluate(() => navigator.clipboard.writeText(''));
+    await page.keyboard.press('Control+Shift+L');
+    await page.waitForFunction(async () => (await navigator.clipboard.readText()) !== '');
+    shared = await page.evaluate(() => navigator.clipboard.readText());
+    expect(shared).toBe(full);
+  });
+});
+
+test('opened cold: the sender’s figures first, then both beside each other, over a reload, until dismissed', async () => {
+  const sent = decodeLink(fragmentOf(shared));
+  if (!sent.ok) throw sent.error;
+  const { figures } = sent.value;
+  await onPage({ fragment: fragmentOf(shared), height: 900 }, async ({ page }) => {
+    await page
+      .getByText(/classifier\.onnx/)
+      .first()
+      .waitFor();
+    await openModel(page);
+    await senderBar(page).waitFor();
+    const bar = (await senderBar(page).textContent())!;
+    expect(bar).toContain(figures!.device);
+    expect(bar).toContain('not measured yet');
+    // Nothing was measured here: no figures, no verdicts, but theirs.
+    expect(await senderRows(page).count()).toBe(4);
+    for (const row of await texts(senderRows(page))) {
+      expect(row).toMatch(/^Sender’s .*on Chrome \d+ on Linux/);
+      expect(row).toMatch(/\d[\d.]* ms/);
+    }
+    for (const row of await texts(ownRows(page))) expect(row).not.toMatch(/ ms|Pass|Fail|Too few| kB| MB/);
+    expect(await page.locator('[data-verdict]').count()).toBe(0);
+    const cards = page.locator('article[data-variant]');
+    for (const card of await texts(cards)) {
+      expect(card).toContain('Not run here yet');
+      expect(card).toMatch(/Sender’s \d/);
+    }
+    for (const scheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await expectAccessible(page, `sender's figures, ${scheme}`);
+    }
+
+    await page.getByRole('button', { name: 'Measure here' }).click();
+    await waitForRun(page);
+    const theirs = await texts(senderRows(page));
+    expect(theirs).toHaveLength(4);
+    for (const row of theirs) expect(row).toMatch(/same here.*here [−+±]/);
+    for (const row of await texts(ownRows(page))) expect(row).toMatch(/\d[\d.]* ms/);
+    expect(await page.locator('[data-verdict]').count()).toBeGreaterThan(0);
+    expect(await page.getByRole('button', { name: 'Measure here' }).count()).toBe(0);
+    // The sender's are still the sender's.
+    const [first] = figures!.variants;
+    expect(theirs[0]).toContain(`${first!.measurements[0]!.latency!.runs} runs`);
+    await expectAccessible(page, 'both beside each other');
+
+    await page.waitForTimeout(800);
+    await page.reload();
+    await senderBar(page).waitFor();
+    expect(await texts(senderRows(page))).toEqual(theirs);
+    await senderBar(page).getByRole('button', { name: 'Dismiss' }).click();
+    await page.waitForFunction(() => !document.querySelector('tr[data-sender]'));
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await senderBar(page).waitFor();
+    await senderBar(page).getByRole('button', { name: 'Dismiss' }).click();
+    await page.waitForFunction(() => !document.querySelector('tr[data-sender]'));
+    await page.waitForTimeout(800);
+    await page.reload();
+    await page.locator('article[data-variant]').nth(1).waitFor();
+    expect(await senderRows(page).count()).toBe(0);
+  });
+});
+
+test('another file than the link’s: its recipes apply, the sender’s figures do not, and it is said', async () => {
+  await onPage({ fragment: fragmentOf(shared) }, async ({ page }) => {
+    await openModel(page, await smallClassifier(WIDTH * 2));
+    await page.getByText(/This is not the model that the link was made with: classifier\.onnx has/).waitFor();
+    await page.getByText(/The sender’s figures are left out/).waitFor();
+    expect(await senderRows(page).count()).toBe(0);
+  });
+});
+
+describe('links that are not as they should be', () => {
+  const study = () => {
+    const sent = decodeLink(fragmentOf(shared));
+    if (!sent.ok) throw sent.error;
+    return sent.value;
+  };
+  test('markup in the sender’s words is text', async () => {
+    const { study: of, figures } = study();
+    const device = '<img src=x onerror="document.title=1"> "&amp;';
+    const fragment = `#${encodeStudy(of, { ...figures!, device })}`;
+    await onPage({ fragment }, async ({ page }) => {
+      await openModel(page);
+      await senderBar(page).getByText(device).waitFor();
+      expect(await page.title()).not.toBe('1');
+    });
+  });
+  test('too long for a QR code: said, and the link is there', async () => {
+    const { study: of } = study();
+    let noise = 7;
+    const longName = () =>
+      Array.from({ length: 118 }, () => {
+        noise = (noise * 48_271) % 2_147_483_647;
+        return String.fromCodePoint(0x4e00 + (noise % 20_000));
+      }).join('');
+    const variants = Array.from({ length: 8 }, (_, index) => ({ ...of.variants[index % 4]!, name: longName() }));
+    const fragment = `#${encodeStudy({ ...of, variants })}`;
+    expect(fragment.length).toBeGreaterThan(2953);
+    await onPage({ fragment }, async ({ page }) => {
+      await openModel(page);
+      await share(page).click();
+      await page.getByText(/This link is too long for a QR code: it has 3,\d{3} characters/).waitFor();
+      await page.getByRole('button', { name: 'Copy', exact: true }).click();
+      const copied = await page.evaluate(() => navigator.clipboard.readText());
+      expect(fragmentOf(copied)).toBe(fragment);
+    });
+  });
+  test('from the future: refused by name, and the page works', async () => {
+    await onPage({ fragment: '#w7.abc' }, async ({ page }) => {
+      await page.getByText('The link has format version 7').waitFor();
+      await openModel(page);
+    });
+  });
+});
+
+test('one build runs under any path: the same link opens there and is measured', async () => {
+  const deep = await startApp({ base: '/some/deep/path/' });
+  try {
+    expect(new URL(deep.url).pathname).toBe('/some/deep/path/');
+    const beside: string[] = [];
+    await onPage(
+      {},
+      async ({ page, context }) => {
+        context.on('request', (request) => {
+          const { protocol, pathname } = new URL(request.url());
+          if (protocol === 'http:' && !pathname.startsWith('/some/deep/path/')) beside.push(pathname);
+        });
+        await page.goto(`${deep.url}${fragmentOf(shared)}`);
+        await openModel(page);
+        await senderBar(page).waitFor();
+        await page.getByRole('button', { name: 'Measure here' }).click();
+        await waitForRun(page);
+        expect(await senderRows(page).count()).toBe(4);
+        for (const row of await texts(ownRows(page))) expect(row).toMatch(/\d[\d.]* ms/);
+        await share(page).click();
+        const link = await linkField(page).inputValue();
+        expect(link.startsWith(`${deep.url}#w1.`)).toBe(true);
+      },
+      deep,
+    );
+    expect(beside).toEqual([]);
+  } finally {
+    await deep.close();
+  }
+});
