@@ -71,11 +71,11 @@ export const shortcuts: readonly Shortcut[] = [
     run: () => void chooseFiles(),
   },
   {
-    keys: ['P'],
+    keys: ['M'],
     does: 'Projects',
     group: 'Open',
-    words: 'stored import export zip storage delete rename duplicate',
-    matches: plain('p'),
+    words: 'my models stored import export zip storage delete rename duplicate',
+    matches: plain('m'),
     run: toPanel('projects'),
   },
   {
