@@ -81,7 +81,7 @@ describe('with figures', () => {
     for (const key of path) seen.push(await press(key === ' ' ? 'Space' : key));
     // At the last question the next key stays there.
     expect(seen).toEqual([1, 2, 3, 3, 2, 1, 3, 0, 1]);
-    await stage().getByRole('button', { name: '3 of 4: What did we lose?' }).click();
+    await stage().getByRole('button', { name: '3 of 4, Lost: What did we lose?' }).click();
     expect(await question().textContent()).toContain(QUESTIONS[2]);
     expect(await stage().locator('[aria-current=step]').textContent()).toBe('Lost');
     // Keys of the page beneath do nothing here.

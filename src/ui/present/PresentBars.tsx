@@ -33,7 +33,7 @@ export function TopBar({ title, step, onStep, isDark, onTheme, fullscreen, onFul
               <button
                 type="button"
                 aria-current={index === step ? 'step' : undefined}
-                aria-label={`${index + 1} of ${questions.length}: ${question}`}
+                aria-label={`${index + 1} of ${questions.length}, ${word}: ${question}`}
                 onClick={() => onStep(index)}
               >
                 {word}

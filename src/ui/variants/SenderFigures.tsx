@@ -12,7 +12,8 @@ interface SenderFiguresProps {
 export function SenderFigures({ row, metric }: SenderFiguresProps) {
   const cells = Object.entries(row.byTarget);
   return (
-    <section className={styles.sender} aria-label="Sender’s figures">
+    // No landmark: there may be one on every card.
+    <div className={styles.sender} role="group" aria-label="Sender’s figures">
       <div className={styles.senderHead}>
         <strong>Sender’s</strong> <span>{formatBytes(row.fileBytes)}</span>
       </div>
@@ -20,7 +21,7 @@ export function SenderFigures({ row, metric }: SenderFiguresProps) {
         <Latency key={key} cell={cell} labelled={cells.length > 1} />
       ))}
       <Judged cells={cells.map(([, cell]) => cell)} metric={metric} />
-    </section>
+    </div>
   );
 }
 
