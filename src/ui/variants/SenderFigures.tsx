@@ -12,8 +12,7 @@ interface SenderFiguresProps {
 export function SenderFigures({ row, metric }: SenderFiguresProps) {
   const cells = Object.entries(row.byTarget);
   return (
-    // No landmark: there may be one on every card.
-    <div className={styles.sender} role="group" aria-label="Sender’s figures">
+    <div className={styles.sender}>
       <div className={styles.senderHead}>
         <strong>Sender’s</strong> <span>{formatBytes(row.fileBytes)}</span>
       </div>
