@@ -10,10 +10,19 @@ export interface QrPath {
   readonly path: string;
 }
 
+/**
+ * jsQR, by which many pages scan, has a wrong place for an alignment pattern of this version (74 where ISO/IEC 18004
+ * has 78) and cannot read it at the lowest level. Four modules more a side, and everything reads it.
+ */
+const MISREAD_VERSION = 23;
+
 /** @returns null when the text is too long for any QR code */
 export function qrPath(text: string): QrPath | null {
   if (new TextEncoder().encode(text).length > MAX_QR_BYTES) return null;
-  const { size, data } = encode(text, { ecc: 'L', boostEcc: true, border: 0 });
+  const options = { ecc: 'L', boostEcc: true, border: 0 } as const;
+  const smallest = encode(text, options);
+  const { size, data } =
+    smallest.version === MISREAD_VERSION ? encode(text, { ...options, minVersion: MISREAD_VERSION + 1 }) : smallest;
   return {
     size,
     path: data
