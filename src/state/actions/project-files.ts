@@ -122,7 +122,9 @@ export async function importProject(file: File): Promise<void> {
     const id = await adopt(received);
     await refreshProjects();
     await openProject(id);
-    notify({ level: 'success', text: `Imported ${received.project.name}.` });
+    // By the name it was given here, which may differ from the file's.
+    const name = studio.getState().history?.present.name ?? received.project.name;
+    notify({ level: 'success', text: `Imported ${name}.` });
   } catch (error) {
     if (asStudioError(error).code !== 'job/cancelled' && !job.signal.aborted) throw error;
   } finally {
