@@ -17,6 +17,8 @@ export interface LoadedModel {
   readonly name: string;
   /** What the screen calls it: the sample's title, else the file name. */
   readonly title: string;
+  /** Where it came with a description of its own (a repository's config.json): e.g. its architecture. */
+  readonly about?: string;
   /** Data files included. */
   readonly fileBytes: number;
   readonly card: ModelCard;

@@ -17,6 +17,7 @@ export type Panel =
   | 'targets'
   | 'gate'
   | 'palette'
+  | 'hub'
   | 'projects'
   | 'present'
   | 'share';
@@ -27,6 +28,8 @@ export interface UiSlice {
   theme: ThemeChoice;
   /** The dialog, sheet or popover that is open; at most one. */
   panel: Panel | null;
+  /** What the dialog of the hub begins with. */
+  hubText: string;
   capabilities: Capabilities | null;
   layersTab: LayersTab;
   /** A node by name (else its first output's): what graph, layers, profile and diff point at together. */
@@ -41,11 +44,14 @@ export interface UiSlice {
   setTheme(theme: ThemeChoice): void;
   setLayersTab(tab: LayersTab): void;
   openPanel(panel: Panel | null): void;
+  /** The dialog of the hub, with a repository's name or address to begin with. */
+  openHub(text: string): void;
 }
 
 export const createUiSlice: SliceCreator<UiSlice> = (set, get) => ({
   theme: 'system',
   panel: null,
+  hubText: '',
   capabilities: null,
   layersTab: 'error',
   selectedNode: null,
@@ -69,4 +75,5 @@ export const createUiSlice: SliceCreator<UiSlice> = (set, get) => ({
   },
   setLayersTab: (layersTab) => set({ layersTab }),
   openPanel: (panel) => set({ panel }),
+  openHub: (hubText) => set({ panel: 'hub', hubText }),
 });

@@ -18,6 +18,7 @@ const Workbench = lazy(loadWorkbench);
 const JobAnnouncer = lazy(() => import('./status/JobAnnouncer.tsx'));
 const HelpDialog = lazy(() => import('./HelpDialog.tsx'));
 const ProjectsDialog = lazy(() => import('./projects/ProjectsDialog.tsx'));
+const HubDialog = lazy(() => import('./hub/HubDialog.tsx'));
 const CommandPalette = lazy(() => import('./commands/CommandPalette.tsx'));
 
 export function App() {
@@ -63,6 +64,7 @@ export function App() {
       <DropZone />
       <WhenWanted panel="help" dialog={HelpDialog} />
       <WhenWanted panel="projects" dialog={ProjectsDialog} />
+      <WhenWanted panel="hub" dialog={HubDialog} />
       <WhenWanted panel="palette" dialog={CommandPalette} />
       <ThemedToaster />
     </Tooltip.Provider>

@@ -1,5 +1,6 @@
 /** Every action, as one part that is loaded after the first frame (lazy.ts). */
 export { downloadReport } from './export.ts';
+export { openHubRef } from './hub.ts';
 export { keepSession } from './keep.ts';
 export { openFiles, openSample, openUrl, requireSamples } from './open.ts';
 export { openJson } from './open-json.ts';

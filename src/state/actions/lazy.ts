@@ -19,6 +19,7 @@ function later<Name extends keyof Actions>(name: Name) {
 }
 
 export const openFiles = later('openFiles');
+export const openHubRef = later('openHubRef');
 export const openJson = later('openJson');
 export const openSample = later('openSample');
 export const openUrl = later('openUrl');

@@ -45,7 +45,7 @@ export function matchOf(
     return same ? 'same' : 'other';
   }
   if (wanted.kind === 'hub') {
-    if (wanted.sha256) return wanted.sha256 === sha256 ? 'same' : 'other';
+    if (wanted.sha256) return wanted.sha256 === (ref.kind === 'hub' ? ref.sha256 : sha256) ? 'same' : 'other';
     const isIt = ref.kind === 'hub' && ref.repo === wanted.repo && ref.path === wanted.path;
     return isIt && ref.revision === wanted.revision ? 'same' : 'other';
   }

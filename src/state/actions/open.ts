@@ -2,6 +2,7 @@
 import type { ModelCard } from '../../core/analysis/card.ts';
 import { StudioError, toErrorRecord } from '../../core/base/errors/index.ts';
 import type { JobContext } from '../../core/base/progress.ts';
+import { isHubUrl } from '../../core/hub/address.ts';
 import { canonicalRecipe } from '../../core/recipe/parse.ts';
 import { findPreset } from '../../core/recipe/presets.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
@@ -44,7 +45,7 @@ export async function openFiles(picked: readonly PickedFile[]): Promise<void> {
 
 async function openFileModel(files: ModelFileSet): Promise<void> {
   const bytes = totalBytes(files);
-  await open(
+  await openFrom(
     files.graph.file.name,
     async (job) => ({ files, ...(await openModel(files, job)) }),
     ({ opened }) => {
@@ -54,8 +55,13 @@ async function openFileModel(files: ModelFileSet): Promise<void> {
   );
 }
 
+/** A repository's address leads to its files; a link's own address is fetched as it says. */
 export async function openUrl(url: string): Promise<void> {
-  await open(
+  if (!studio.getState().pendingStudy && isHubUrl(url)) {
+    studio.getState().openHub(url);
+    return;
+  }
+  await openFrom(
     url.split('/').at(-1) || url,
     async (job) => {
       const file = await fetchFile(url, job.signal, job.onProgress);
@@ -68,7 +74,7 @@ export async function openUrl(url: string): Promise<void> {
 
 /** One click: the model, variants to compare, and a run. */
 export async function openSample(sample: Sample, link?: LinkedStudy): Promise<void> {
-  const opened = await open(
+  const opened = await openFrom(
     sample.title,
     async (job) => {
       const files = await fetchSampleModel(sample, job.signal, job.onProgress);
@@ -119,10 +125,12 @@ interface OpenOptions {
   readonly sample?: Sample;
   /** Takes the place of the study that a fresh model would get. */
   readonly link?: LinkedStudy;
+  /** Instead of the file's name. */
+  readonly title?: string;
 }
 
 /** @returns true when the model is open */
-async function open(
+export async function openFrom(
   name: string,
   read: (job: JobContext & { readonly signal: AbortSignal }) => Promise<Read>,
   refOf: (read: Read) => ModelRef,
@@ -142,7 +150,7 @@ async function open(
       key: opened.identity.key,
       sha256: opened.identity.sha256,
       name: files.graph.file.name,
-      title: options.sample?.title ?? files.graph.file.name,
+      title: options.sample?.title ?? options.title ?? files.graph.file.name,
       fileBytes: totalBytes(files),
       card,
       sampleId: options.sample?.id ?? null,

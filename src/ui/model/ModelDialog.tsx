@@ -55,6 +55,10 @@ function Facts({ model }: { readonly model: LoadedModel }) {
   const opsets = Object.entries(card.opsets).map(([domain, version]) => `${domain} ${version}`);
   const rows: readonly (readonly [string, string])[] = [
     ['File', `${model.name}, ${formatBytes(model.fileBytes)}`],
+    ...(model.ref.kind === 'hub'
+      ? [['From', `${model.ref.repo}, ${model.ref.path}, commit ${model.ref.revision.slice(0, 7)}`] as const]
+      : []),
+    ...(model.about ? [['Architecture', model.about] as const] : []),
     ['Parameters', `${formatCompact(card.weights.parameters)} (${formatCount(card.weights.parameters)})`],
     [
       'Nodes',

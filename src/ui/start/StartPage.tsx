@@ -9,6 +9,7 @@ import { Button } from '../components/Button.tsx';
 import controls from '../components/controls.module.css';
 import { ErrorNote, Note } from '../components/Note.tsx';
 import { formatBytes, plural } from '../format.ts';
+import { HubEntry, HubQuestion } from '../hub/HubEntry.tsx';
 import styles from './start.module.css';
 
 const ContinueList = lazy(() => import('../projects/ContinueList.tsx'));
@@ -33,11 +34,20 @@ export function StartPage() {
           <Note
             level="info"
             advice="Open it, and they are there to run."
-            action={pending.model.kind === 'url' && <FetchButton url={pending.model.url} />}
+            action={
+              pending.model.kind === 'url' ? (
+                <FetchButton url={pending.model.url} />
+              ) : (
+                pending.model.kind === 'hub' && <HubQuestion model={pending.model} />
+              )
+            }
           >
             {plural(pending.variants.length, 'variant')} for a model that is not here yet
             {pending.model.kind === 'file' && `: ${pending.model.name}, ${formatBytes(pending.model.byteLength)}`}
-            {pending.model.kind === 'url' && `: ${pending.model.url}`}.
+            {pending.model.kind === 'url' && `: ${pending.model.url}`}
+            {pending.model.kind === 'hub' &&
+              `: ${pending.model.path} of ${pending.model.repo} at ${pending.model.revision.slice(0, 7)}`}
+            .
           </Note>
         )}
         {hasProjects && (
@@ -97,6 +107,7 @@ function OpenRow() {
           Fetch
         </Button>
       </form>
+      <HubEntry />
     </section>
   );
 }

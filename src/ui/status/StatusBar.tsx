@@ -1,6 +1,7 @@
 import { CircleAlert } from 'lucide-react';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import type { Progress } from '../../core/base/progress.ts';
+import { addSample, type RateSample, transferRate } from '../../core/hub/rate.ts';
 import { cancelJob } from '../../state/actions/jobs.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { Button } from '../components/Button.tsx';
@@ -57,6 +58,7 @@ function JobLine({ progress, startedAt, fallback }: JobLineProps) {
   const elapsed = useElapsed(startedAt);
   const share = progressShare(progress);
   const stage = progress?.stage ?? fallback;
+  const rate = useRate(progress);
   return (
     <div className={styles.job}>
       <span className={styles.stage} title={stage}>
@@ -76,6 +78,7 @@ function JobLine({ progress, startedAt, fallback }: JobLineProps) {
         />
       </div>
       <span className={styles.elapsed}>{formatElapsed(elapsed)}</span>
+      {rate && <span className={`${styles.elapsed} ${styles.rate}`}>{rate}</span>}
       <Button onClick={cancelJob}>Cancel</Button>
     </div>
   );
@@ -92,6 +95,21 @@ export function progressCount({ done, total, unit }: Progress): string {
   const word = unit === 'bytes' ? '' : ` ${unit}`;
   if (total === null) return done > 0 ? `${format(done)}${word}` : '';
   return `${format(done)} of ${format(total)}${word}`;
+}
+
+/** "4.2 MB/s, 12 s left" of a download; null for everything else, and while it is not known. */
+function useRate(progress: Progress | null): string | null {
+  const samples = useRef<RateSample[]>([]);
+  const isDownload = progress?.unit === 'bytes' && progress.stage.startsWith('downloading');
+  const done = isDownload ? progress.done : null;
+  useEffect(() => {
+    samples.current = done === null ? [] : addSample(samples.current, { at: performance.now(), done });
+  }, [done]);
+  if (!isDownload) return null;
+  const rate = transferRate(samples.current, progress.total);
+  if (!rate) return null;
+  const left = rate.secondsLeft === null ? '' : `, ${formatElapsed(rate.secondsLeft * 1000)} left`;
+  return `${formatBytes(rate.bytesPerSecond)}/s${left}`;
 }
 
 function useElapsed(startedAt: number): number {
