@@ -28,7 +28,17 @@ function openCommands({ samples, opening, model }: StudioState): Command[] {
   const busy = () => (opening ? 'A model is being opened.' : null);
   return [
     { does: 'Open a folder', group: 'Open', words: 'browse load onnx data', run: () => void chooseFolder() },
-    ...(model ? fromActions('Open', modelActions(), ({ label }) => label) : []),
+    ...(model
+      ? fromActions('Open', modelActions(), ({ label }) => label)
+      : [
+          {
+            does: 'Open from Hugging Face …',
+            group: 'Open',
+            words: 'hub repository download',
+            blocked: busy,
+            run: () => studio.getState().openHub(''),
+          } satisfies Command,
+        ]),
     ...(samples ?? []).map(
       (sample): Command => ({
         does: `Open sample: ${sample.title}`,

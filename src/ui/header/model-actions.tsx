@@ -1,4 +1,5 @@
-import { Box, FolderKanban, FolderOpen, House } from 'lucide-react';
+import { Box, Boxes, FolderKanban, FolderOpen, House } from 'lucide-react';
+
 import { goHome } from '../../state/actions/home.ts';
 import { chooseFiles } from '../../state/actions/start.ts';
 import { studio } from '../../state/store.ts';
@@ -27,6 +28,10 @@ export function modelActions(): Action[] {
       hint: 'rename, duplicate, export, delete',
       icon: <FolderKanban size={15} />,
       run: () => studio.getState().openPanel('projects'),
+      key: 'hub',
+      label: 'Open from Hugging Face …',
+      icon: <Boxes size={15} />,
+      run: () => studio.getState().openHub(''),
     },
     { key: 'home', label: 'Sample gallery', icon: <House size={15} />, run: () => void goHome() },
   ];
