@@ -107,8 +107,8 @@ describe('a repository by name', () => {
       await rows.first().waitFor();
       // The listing comes in two pages: the second has the data file.
       expect((await rows.allInnerTexts()).map((row) => row.replace(/\s+/g, ' '))).toEqual([
-        expect.stringMatching(/^onnx\/model\.onnx fp32 .*none/),
         expect.stringMatching(/^onnx\/model_fp16\.onnx fp16 .*1 file/),
+        expect.stringMatching(/^onnx\/model\.onnx fp32 .*none/),
       ]);
       await dialog(page).getByRole('radio', { name: 'onnx/model_fp16.onnx' }).check();
       hub.mood.busy = 1;

@@ -107,7 +107,7 @@ async function openHub(
       }
     },
     () => model!.ref,
-    { title: titleOf(repo, path), ...(study ? { study } : {}) },
+    { title: titleOf(repo, path), ...(study ? { link: { study, figures: studio.getState().pendingFigures } } : {}) },
   );
   if (opened && model) {
     const { about, restarted } = model;

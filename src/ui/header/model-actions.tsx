@@ -28,6 +28,8 @@ export function modelActions(): Action[] {
       hint: 'rename, duplicate, export, delete',
       icon: <FolderKanban size={15} />,
       run: () => studio.getState().openPanel('projects'),
+    },
+    {
       key: 'hub',
       label: 'Open from Hugging Face …',
       icon: <Boxes size={15} />,
