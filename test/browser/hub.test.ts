@@ -306,7 +306,7 @@ describe('a link to a model of the hub', () => {
       await list(page, 'acme/large');
       await download(page);
       await opened(page);
-      await page.getByRole('button', { name: 'Copy link' }).click();
+      await page.keyboard.press('Control+Shift+L');
       await until(() => true, 'copied');
       await page.getByText(/Link copied/).waitFor();
       fragment = new URL(await page.evaluate(() => navigator.clipboard.readText())).hash;
