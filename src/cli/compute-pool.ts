@@ -26,10 +26,11 @@ let shared: TaskPool | undefined;
 
 /** One for the process. Undefined with a single processor, and where the sources run unbundled. */
 export function nodePool(): TaskPool | undefined {
+  if (shared) return shared;
   const script = SCRIPTS.map((path) => new URL(path, import.meta.url)).find((url) => existsSync(fileURLToPath(url)));
   const threads = availableParallelism();
   if (!script || threads < 2) return undefined;
-  shared ??= openNodePool(script, threads);
+  shared = openNodePool(script, threads);
   return shared;
 }
 

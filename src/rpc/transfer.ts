@@ -11,8 +11,7 @@ export function giveAway<Response extends object>(response: Response, tensors: I
   const buffers = new Set<ArrayBuffer>();
   // Shared memory cannot be transferred (nor need it be); a buffer that several tensors view is listed once.
   for (const { data } of tensors) if (data.buffer instanceof ArrayBuffer) buffers.add(data.buffer);
-  givenAway.set(response, buffers);
-  return response;
+  return giveAwayBuffers(response, buffers);
 }
 
 /** Marks the buffers themselves. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible } from './support/accessible.ts';
-import { type App, dropFiles, startApp, waitForRun } from './support/app.ts';
+import { type App, onDropped, startApp, waitForRun } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
 
 let app: App;
@@ -15,20 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-async function onModel(
-  options: { dark?: boolean; width?: number },
-  body: (page: Page) => Promise<void>,
-): Promise<void> {
-  const opened = await app.open({ height: 900, ...options });
-  try {
-    await dropFiles(opened.page, [{ name: 'classifier.onnx', bytes: model }]);
-    await opened.page.locator('article[data-variant]').nth(1).waitFor();
-    await body(opened.page);
-    expect(opened.problems).toEqual([]);
-  } finally {
-    await opened.context.close();
-  }
-}
+const onModel = (options: { dark?: boolean; width?: number }, body: (page: Page) => Promise<void>) =>
+  onDropped(app, [{ name: 'classifier.onnx', bytes: model }], options, body);
 
 const select = (page: Page, name: string) =>
   page.locator('article[data-variant] button[aria-pressed]', { hasText: name }).first().click();

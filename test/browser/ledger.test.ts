@@ -2,7 +2,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible } from './support/accessible.ts';
-import { type App, dropFiles, startApp, waitForRun } from './support/app.ts';
+import { type App, onDropped, startApp, waitForRun } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
 
 let app: App;
@@ -19,21 +19,14 @@ async function onDetails(
   options: { dark?: boolean; width?: number },
   body: (page: Page) => Promise<void>,
 ): Promise<void> {
-  const opened = await app.open({ height: 900, ...options });
-  const { page } = opened;
-  try {
-    await dropFiles(page, [{ name: 'classifier.onnx', bytes: model }]);
-    await page.locator('article[data-variant]').nth(1).waitFor();
+  await onDropped(app, [{ name: 'classifier.onnx', bytes: model }], options, async (page) => {
     await page.keyboard.press('r');
     await waitForRun(page);
     await page.locator('article[data-variant] button[aria-pressed]', { hasText: 'INT8 dynamic' }).first().click();
     await page.getByRole('group', { name: 'View' }).getByRole('button', { name: 'Details', exact: true }).click();
     await page.getByRole('heading', { name: 'What each step did' }).waitFor();
     await body(page);
-    expect(opened.problems).toEqual([]);
-  } finally {
-    await opened.context.close();
-  }
+  });
 }
 
 async function picture(page: Page, name: string): Promise<void> {

@@ -52,8 +52,6 @@ export function isRevision(text: string): boolean {
   );
 }
 
-export const isCommit = (text: string): boolean => /^[0-9a-f]{40}$/.test(text);
-
 function hasControlCharacter(text: string): boolean {
   return [...text].some((character) => character < ' ' || character === '\u007f');
 }

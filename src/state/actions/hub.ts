@@ -3,7 +3,6 @@ import { StudioError } from '../../core/base/errors/index.ts';
 import { parseHubAddress } from '../../core/hub/address.ts';
 import type { HubRef } from '../../core/hub/ref.ts';
 import { groupVariants, type HubVariant } from '../../core/hub/variants.ts';
-import type { Study } from '../../core/study/schema.ts';
 import { openModel } from '../../services/engine.ts';
 import { hubAccess } from '../../services/hub/access.ts';
 import { type HubJob, type HubListing, listRepository } from '../../services/hub/client.ts';
@@ -27,12 +26,8 @@ export async function listHub(text: string, revision: string, signal: AbortSigna
 /** Downloads what is missing of a variant that the user chose in the dialog, and opens it. */
 export async function openHubVariant(listing: HubListing, variant: HubVariant): Promise<void> {
   const agreed = sumOfSizes(filesToFetch(listing, variant));
-  const { pendingStudy } = studio.getState();
-  const wanted = pendingStudy?.model;
-  const study =
-    wanted?.kind === 'hub' && wanted.repo === listing.repo && wanted.path === variant.graph.path ? pendingStudy : null;
   const get = (job: HubJob) => fetchHubModel(hubAccess(), listing, variant, agreed, job);
-  await openHub(listing.repo, variant.graph.path, get, study, (needed) => {
+  await openHub(listing.repo, variant.graph.path, get, (needed) => {
     notify({
       level: 'info',
       text: `${variant.graph.path} keeps more weights in other files than their names told.`,
@@ -40,11 +35,8 @@ export async function openHubVariant(listing: HubListing, variant: HubVariant): 
       action: {
         label: 'Download them too',
         run: () =>
-          void openHub(
-            listing.repo,
-            variant.graph.path,
-            (job) => fetchHubModel(hubAccess(), listing, variant, needed, job),
-            study,
+          void openHub(listing.repo, variant.graph.path, (job) =>
+            fetchHubModel(hubAccess(), listing, variant, needed, job),
           ),
       },
     });
@@ -55,11 +47,7 @@ export async function openHubVariant(listing: HubListing, variant: HubVariant): 
  * The model that a link or the list of downloads names: from the cache where it is all there, else downloaded, but no
  * more than `agreed` bytes.
  */
-export async function openHubRef(
-  ref: HubRef,
-  study: Study | null,
-  agreed: number = ref.byteLength ?? 0,
-): Promise<void> {
+export async function openHubRef(ref: HubRef, agreed: number = ref.byteLength ?? 0): Promise<void> {
   const get = async (job: HubJob): Promise<HubModel> => {
     const access = hubAccess();
     const cached = await cachedHubModel(access.host, ref, job);
@@ -72,12 +60,12 @@ export async function openHubRef(
       throw new StudioError('hub/other-file', { repo: ref.repo, path: ref.path });
     return fetchHubModel(access, listing, variant, agreed, job);
   };
-  await openHub(ref.repo, ref.path, get, study, (needed) => {
+  await openHub(ref.repo, ref.path, get, (needed) => {
     notify({
       level: 'info',
       text: `${ref.path} is ${megabytes(needed)} to download, and not what the link said.`,
       advice: 'Nothing more was fetched.',
-      action: { label: `Download ${megabytes(needed)}`, run: () => void openHubRef(ref, study, needed) },
+      action: { label: `Download ${megabytes(needed)}`, run: () => void openHubRef(ref, needed) },
     });
   });
 }
@@ -89,7 +77,6 @@ async function openHub(
   repo: string,
   path: string,
   get: (job: HubJob) => Promise<HubModel>,
-  study: Study | null,
   onMore?: (needed: number) => void,
 ): Promise<void> {
   studio.getState().openPanel(null);
@@ -107,7 +94,7 @@ async function openHub(
       }
     },
     () => model!.ref,
-    { title: titleOf(repo, path), ...(study ? { link: { study, figures: studio.getState().pendingFigures } } : {}) },
+    { title: titleOf(repo, path) },
   );
   if (opened && model) {
     const { about, restarted } = model;

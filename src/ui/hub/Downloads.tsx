@@ -69,7 +69,7 @@ export function Downloads() {
             {own
               .filter(({ path, complete }) => complete && /\.onnx$/i.test(path))
               .map((file) => (
-                <Button key={file.key} disabled={busy} onClick={() => void openHubRef(refOf(file), null)}>
+                <Button key={file.key} disabled={busy} onClick={() => void openHubRef(refOf(file))}>
                   Open {file.path}
                 </Button>
               ))}

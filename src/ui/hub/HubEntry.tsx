@@ -41,12 +41,11 @@ export function HubEntry() {
 /** For a link whose model is on the hub: nothing is asked for before this is pressed. */
 export function HubQuestion({ model }: { readonly model: HubRef }) {
   const busy = useStudio((state) => state.opening !== null);
-  const study = useStudio((state) => state.pendingStudy);
   const { repo, revision, path, byteLength } = model;
   return (
     <span className={styles.question}>
       {byteLength !== undefined && (
-        <Button look="primary" disabled={busy} onClick={() => void openHubRef(model, study)}>
+        <Button look="primary" disabled={busy} onClick={() => void openHubRef(model)}>
           Download {formatBytes(byteLength)}
         </Button>
       )}

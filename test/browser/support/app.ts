@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { expect } from 'vitest';
 import { chromiumArgs, findChromium } from '../../../scripts/lib/chromium.mjs';
 import { serve } from '../../../scripts/serve.mjs';
 
@@ -72,6 +73,24 @@ export async function dropFiles(page: Page, files: readonly { name: string; byte
   }, encoded);
   for (const type of ['dragenter', 'dragover', 'drop'])
     await page.dispatchEvent('body', type, { dataTransfer: transfer });
+}
+
+/** A page with the model of these files open; whatever went wrong on it fails the test. */
+export async function onDropped(
+  app: App,
+  files: Parameters<typeof dropFiles>[1],
+  options: { dark?: boolean; width?: number },
+  body: (page: Page) => Promise<void>,
+): Promise<void> {
+  const { page, context, problems } = await app.open({ height: 900, ...options });
+  try {
+    await dropFiles(page, files);
+    await page.locator('article[data-variant]').nth(1).waitFor();
+    await body(page);
+    expect(problems).toEqual([]);
+  } finally {
+    await context.close();
+  }
 }
 
 /** Waits until nothing runs any more: the Cancel button is gone and figures are there. */

@@ -136,7 +136,7 @@ async function quantizeTiles(
   const compareEvery = Math.max(1, Math.floor((tiles * TILE_COLUMNS) / COMPARED_COLUMNS));
   const pool = factor && poolFor(ctx, factor, N);
   const shared = pool && shareFactor(workspace.machine, factor);
-  const place = shared?.factor ?? factor ?? workspace.withoutFactor(K);
+  const place = factor ?? workspace.withoutFactor(K);
 
   const quantize = async ({ first, count, values, firstTile }: TaskRows) => {
     throwIfCancelled(ctx.signal);
