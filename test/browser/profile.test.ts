@@ -81,7 +81,7 @@ describe('the profile on WASM', () => {
       expect([first, name].some((one) => one!.startsWith('dense'))).toBe(true);
       expect(await selectedRows(page)).toHaveLength(1);
 
-      await page.getByRole('button', { name: 'By operator' }).click();
+      await page.getByRole('button', { name: 'By operator', exact: true }).click();
       const ops = await table(page, 'Time by operator');
       expect(ops.some(({ Verdict }) => Verdict === 'only in the variant')).toBe(true);
       await page.getByRole('button', { name: ops[0]!.Operator!, exact: true }).click();

@@ -6,7 +6,7 @@ import { asStudioError } from '../../core/base/errors/index.ts';
 import { forgetArrays } from '../../services/arrays.ts';
 import type { OpenModel } from '../../services/engine.ts';
 import { holdModel, saveModelFiles } from '../../services/model-store.ts';
-import { lockProject, type ProjectLock } from '../../services/project-lock.ts';
+import { answerAsks, lockProject, type ProjectLock } from '../../services/project-lock.ts';
 import {
   listProjects,
   newProjectId,
@@ -206,7 +206,10 @@ export function keepSession(): () => void {
   addEventListener('beforeunload', onLeave);
   document.addEventListener('visibilitychange', onHidden);
   const unfollow = followProfiles();
+  // A tab that takes the project over begins with this one's last edit.
+  const stopAnswers = answerAsks((id) => (mayWrite && studio.getState().project?.id === id ? flushProject() : null));
   return () => {
+    stopAnswers();
     unfollow();
     removeEventListener('pagehide', flush);
     removeEventListener('beforeunload', onLeave);

@@ -6,7 +6,7 @@ import { keepArrays, restoreUserArrays, userArrayFiles } from '../../services/ar
 import { type OpenModel, openModel } from '../../services/engine.ts';
 import type { ModelFileSet } from '../../services/files.ts';
 import { loadModelFiles } from '../../services/model-store.ts';
-import { lockProject, projectsInUse } from '../../services/project-lock.ts';
+import { askToWrite, lockProject, projectsInUse } from '../../services/project-lock.ts';
 import {
   BRING_BACK_MS,
   clearProjects,
@@ -51,6 +51,7 @@ export async function openProject(id: string, { steal = false } = {}): Promise<v
   const { project } = studio.getState();
   if (project?.id === id && !steal) return;
   await flushProject();
+  if (steal) await askToWrite(id);
   const stored = await loadProject(id);
   if (!stored) throw new StudioError('project/gone');
   const state = fromStored(stored.state);

@@ -51,6 +51,8 @@ export async function startApp({ base = '/' }: { readonly base?: string } = {}):
         if (message.type() === 'error') problems.push(`console: ${message.text()}`);
       });
       await page.goto(server.url + fragment);
+      // Before that no key is heard.
+      await page.getByRole('contentinfo').waitFor();
       return { page, context, problems };
     },
     close: async () => {
