@@ -26,7 +26,7 @@ const cache = join(root, '.cache/node-counts');
 const latencyPaths = { wasm: join(cache, 'latency-wasm.json'), webgpu: join(root, 'bench/models/latency-webgpu.json') };
 
 async function main() {
-  mkdirSync(cache, { recursive: true });
+  for (const one of [cache, flagValue('keep')]) if (one) mkdirSync(one, { recursive: true });
   const work = temporaryFolder('node-counts');
   const core = await import(pathToFileURL(await bundle(work, 'core', coreModules, 'node')).href);
   const competitors = JSON.parse(readFileSync(join(root, 'bench/models/competitors.json'), 'utf8'));

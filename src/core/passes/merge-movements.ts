@@ -10,13 +10,13 @@ export const step = defineStep({
   id: 'merge-movements',
   title: 'Merge data movements',
   summary:
-    'Merges chains of Transpose, Reshape, Squeeze, Unsqueeze, Slice, Concat and Cast, and turns Slice + Squeeze into Gather.',
+    'Merges chains of Transpose, Reshape, Squeeze, Unsqueeze, Slice, Concat and Cast, turns Slice + Squeeze into Gather, and transposes a constant before it is tiled.',
   section: 'cleanup',
   order: 155,
   params: z.object({}),
   precision: 'exact',
   needs: {},
-  source: 'ONNX operator specification: Transpose-1, Reshape-5, Slice-1, Squeeze-1, Gather-1, Concat-4, Cast-6',
+  source: 'ONNX operator specification: Transpose-1, Reshape-5, Slice-1, Squeeze-1, Gather-1, Concat-4, Cast-6, Tile-6',
   runsOn: () => runsEverywhere,
   run: async (ctx) => {
     if (!containsOp(ctx.model.graph, movements)) return;

@@ -12,11 +12,12 @@ import { madeBy } from './pattern.ts';
 import { mergeAxes, mergeShapes } from './reshape-chains.ts';
 import { isOp } from './scopes.ts';
 import { constantRanges } from './slice-ranges.ts';
+import { transposeOfTiled } from './tiled-transpose.ts';
 
 type Rule = (question: MovementQuestion) => Merge | undefined;
 
 const rules: Readonly<Record<string, readonly Rule[]>> = {
-  Transpose: [mergeTransposes],
+  Transpose: [mergeTransposes, transposeOfTiled],
   Reshape: [mergeReshapes, transposeOfBlocks, mergeShapes],
   Flatten: [mergeShapes],
   Squeeze: [sliceToGather, mergeAxes, mergeShapes],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Model } from '../../../../src/core/ir/types.ts';
-import { apply, expectSameOutputs, fired, ints, model, node, opsOf } from './helpers.ts';
+import { apply, expectSameOutputs, fired, ints, model, node, noise, opsOf } from './helpers.ts';
 
 const id = 'merge-movements';
 type Parts = Parameters<typeof model>[0];
@@ -71,6 +71,70 @@ describe('merge-movements: what merges', () => {
       }),
       ['Gather'],
     ));
+});
+
+const table = noise('table', [2, 3, 4]);
+const turned = (repeats: Parts['nodes'], weights: Parts['weights'], perm = [0, 2, 1], parts: Partial<Parts> = {}) =>
+  subject([...repeats, 't = Tile(table, r)', node('u = Transpose(t)', { perm }), 'y = Exp(u)'], {
+    inputs: { x: ['b', 3, 4] },
+    weights: { table, zero: ints(0), first: ints(1), ...weights },
+    ...parts,
+  });
+/** As many copies as the batch. */
+const counted = (repeats: string) => ['s = Shape(x)', 'n = Slice(s, zero, first)', node(repeats, { axis: 0 })];
+
+describe('merge-movements: constants that are tiled, then transposed', () => {
+  const cases: [string, Model][] = [
+    ['equally often', turned([], { r: ints(3, 1, 1) })],
+    ['other axes differently often', turned([], { r: ints(3, 1, 2) }, [2, 0, 1])],
+    ['as often as the batch has samples', turned(counted('r = Concat(n, first, first)'), {})],
+    [
+      'with equal numbers under two names',
+      turned(counted('r = Concat(n, two, deux)'), { two: ints(2), deux: ints(2) }),
+    ],
+  ];
+  for (const [name, before] of cases) {
+    it(name, async () => {
+      const after = await apply(before, [id]);
+      expect(fired(after, id)).toBe(1);
+      expect(opsOf(after.model).slice(-3)).toEqual(['Transpose', 'Tile', 'Exp']);
+      await expectSameOutputs(before, after.model);
+    });
+  }
+
+  it('without a perm, all axes from last to first', async () => {
+    const before = subject(['t = Tile(table, r)', 'u = Transpose(t)', 'y = Exp(u)'], {
+      weights: { table, r: ints(2, 1, 3) },
+    });
+    const after = await apply(before, [id]);
+    expect(opsOf(after.model)).toEqual(['Transpose', 'Tile', 'Exp']);
+    await expectSameOutputs(before, after.model);
+  });
+
+  const stays: [string, Model][] = [
+    [
+      'the copies are read elsewhere too',
+      turned([], { r: ints(3, 1, 1) }, [0, 2, 1], {
+        nodes: ['t = Tile(table, r)', node('u = Transpose(t)', { perm: [0, 2, 1] }), 'y = Exp(u)', 'z = Neg(t)'],
+        outputs: ['y', 'z'],
+      }),
+    ],
+    ['the copies are returned', turned([], { r: ints(3, 1, 1) }, [0, 2, 1], { outputs: ['y', 't'] })],
+    [
+      'what is tiled is no constant',
+      subject(['t = Tile(x, r)', node('y = Transpose(t)', { perm: [0, 2, 1] })], { weights: { r: ints(3, 1, 1) } }),
+    ],
+    ['the batch moves', turned(counted('r = Concat(n, first, first)'), {}, [1, 0, 2])],
+    [
+      'a number of copies that callers give',
+      turned([], {}, [0, 2, 1], { inputs: { x: ['b', 3, 4], r: { dtype: 'int64', shape: [3] } } }),
+    ],
+    [
+      'several numbers from one piece',
+      turned(['s = Shape(x)', 'n = Slice(s, zero, two)', node('r = Concat(n, first)', { axis: 0 })], { two: ints(2) }),
+    ],
+  ];
+  for (const [name, before] of stays) it(name, async () => expect(fired(await apply(before, [id]), id)).toBe(0));
 });
 
 describe('merge-movements: what stays', () => {

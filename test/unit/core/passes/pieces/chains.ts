@@ -55,4 +55,18 @@ export const pieces: Pieces = {
     const inner = w.emit('Concat', [x.name, x.name], grown(2), { axis: 1 });
     w.emit('Concat', [inner.name, x.name], grown(3), { axis: 1 - (w.rng.int(2) ? x.shape.length : 0) });
   },
+  'transposed copies of a constant': (w) => {
+    const x = w.pick(({ shape }) => shape.length >= 1 && shape[0]! > 0)!;
+    if (!x) return;
+    const [rows, columns] = [1 + w.rng.int(3), 1 + w.rng.int(4)];
+    // As many copies as the batch has, which is free; at times of other axes too.
+    const [shape, batch] = [w.fresh(), w.fresh()];
+    w.node(`${shape} = Shape(${x.name})`);
+    w.node(`${batch} = Slice(${shape}, ${w.ints(0)}, ${w.ints(1)})`);
+    const times = w.rng.int(3) === 0 ? 2 : 1;
+    const repeats = w.fresh();
+    w.node(`${repeats} = Concat(${batch}, ${w.ints(1)}, ${w.ints(times)})`, { axis: 0 });
+    const tiled = w.emit('Tile', [w.noise([1, rows, columns]), repeats], [x.shape[0]!, rows, columns * times]);
+    w.emit('Transpose', [tiled.name], [x.shape[0]!, columns * times, rows], { perm: [0, 2, 1] });
+  },
 };

@@ -46,6 +46,15 @@ export const pieces: Pieces = {
     if (x.shape.length === 0) return;
     w.emit('Where', [mask, x.name, w.rank0(0)], x.shape);
   },
+  'choose by what is not': (w) => {
+    // Of a graph input, which no pass can round.
+    const x = w.inputs.find(({ dtype, shape }) => dtype === w.float && shape.length > 0);
+    if (!x) return;
+    const positive = w.emit('Greater', [x.name, w.rank0(0)], x.shape, {}, 'bool');
+    let not = w.emit('Not', [positive.name], x.shape, {}, 'bool');
+    if (w.rng.int(3) === 0) not = w.emit('Not', [not.name], x.shape, {}, 'bool');
+    w.emit('Where', w.rng.int(2) ? [not.name, x.name, w.rank0(-1)] : [not.name, w.rank0(2), x.name], x.shape);
+  },
   'equal shapes': (w) => {
     // A boolean out of the graph's own shapes, as exporters leave them.
     const x = w.pick((value) => value.shape.length > 0)!;
