@@ -17,7 +17,7 @@ export const step = defineStep({
   id: 'absorb-not',
   title: 'Absorb Not',
   summary: 'A Where that is chosen by Not(c) is chosen by c, with its values exchanged; Not(Not(c)) is c.',
-  section: 'cleanup',
+  section: 'fusion',
   order: 236,
   params: z.object({}),
   precision: 'exact',
