@@ -1,22 +1,24 @@
 import { readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
+import { headers, workerFileNames } from './scripts/lib/build-plugins.mjs';
+import { isolation } from './scripts/lib/headers.mjs';
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
-
-// Threads in WebAssembly need SharedArrayBuffer, which browsers give only to cross-origin isolated pages.
-const isolation = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
 export default defineConfig({
   // Relative, so that one build runs under any path of a static host.
   base: './',
-  plugins: [react()],
+  plugins: [react(), headers()],
   define: { __WHITTLE_VERSION__: JSON.stringify(version) },
-  worker: { format: 'es', plugins: () => [] },
+  worker: {
+    format: 'es',
+    plugins: () => [],
+    rolldownOptions: { output: { entryFileNames: workerFileNames } },
+  },
   // The build of onnxruntime-web that takes its WASM from outside; ours is served from public/ort (scripts/assets.mjs).
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'development|production'] },
   optimizeDeps: { exclude: ['onnxruntime-web'] },
   server: { headers: isolation },
-  preview: { headers: isolation },
   build: { target: 'es2023', chunkSizeWarningLimit: 900 },
 });

@@ -151,7 +151,6 @@ const rules = {
     'recharts',
     '@base-ui/react',
     'lucide-react',
-    'sonner',
     'uqr',
     'react-error-boundary',
   ],

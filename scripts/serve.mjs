@@ -1,10 +1,11 @@
-// A static file server with the headers that cross-origin isolation (threads in WebAssembly) needs, and nothing else:
-// `npm start` and the browser tests serve the built app with it.
+// A static file server with the headers of lib/headers.mjs, and nothing else: `npm start` and the browser tests serve the
+// built app with it.
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { headersFor } from './lib/headers.mjs';
 
 const types = {
   '.html': 'text/html; charset=utf-8',
@@ -23,24 +24,18 @@ const types = {
   '.woff2': 'font/woff2',
 };
 
-const isolation = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'X-Content-Type-Options': 'nosniff',
-};
-
 /**
  * Serves a directory until `close` is called.
  * @param {string} directory
- * @param {{ port?: number, host?: string, base?: string }} [options] port 0: any free one; base: the path under which it
- *   is served, as on a host that is shared with others; begins and ends with '/'
+ * @param {{ port?: number, host?: string, base?: string, bare?: boolean }} [options] port 0: any free one; base: the path
+ *   under which it is served, as on a host that is shared with others; begins and ends with '/'; bare: no headers but
+ *   the files' types, as the plainest of hosts
  * @returns {Promise<{ url: string, close: () => Promise<void> }>} url ends in '/'
  */
-export async function serve(directory, { port = 0, host = '127.0.0.1', base = '/' } = {}) {
+export async function serve(directory, { port = 0, host = '127.0.0.1', base = '/', bare = false } = {}) {
   const root = resolve(directory);
   const server = createServer((request, response) => {
-    answer(root, base, request, response).catch(() => end(response, 500, 'internal error'));
+    answer(root, base, bare, request, response).catch(() => end(response, 500, 'internal error'));
   });
   await new Promise((listening, failed) => {
     server.once('error', failed);
@@ -58,7 +53,7 @@ export async function serve(directory, { port = 0, host = '127.0.0.1', base = '/
   };
 }
 
-async function answer(root, base, request, response) {
+async function answer(root, base, bare, request, response) {
   if (request.method !== 'GET' && request.method !== 'HEAD') return end(response, 405, 'method not allowed');
   const path = requestedPath(root, base, request.url);
   if (path === undefined) return end(response, 400, 'bad path');
@@ -67,13 +62,11 @@ async function answer(root, base, request, response) {
 
   const etag = `"${file.size.toString(16)}-${Math.trunc(file.mtimeMs).toString(16)}"`;
   const headers = {
-    ...isolation,
     'Content-Type': types[extname(file.path).toLowerCase()] ?? 'application/octet-stream',
     'Accept-Ranges': 'bytes',
-    // Built assets have a hash in their names; everything else is asked for again and answered with 304.
-    'Cache-Control': /[\\/]assets[\\/].+-[\w-]{8,}\.\w+$/.test(file.path)
-      ? 'public, max-age=31536000, immutable'
-      : 'no-cache',
+    // Asked for again and answered with 304, unless the table says otherwise.
+    'Cache-Control': 'no-cache',
+    ...(bare ? {} : headersFor(path === root ? '/' : path.slice(root.length).split(sep).join('/'))),
     ETag: etag,
   };
   if (request.headers['if-none-match'] === etag) {
@@ -136,7 +129,7 @@ function wantedRange(header, size) {
 
 function end(response, status, text) {
   if (response.headersSent) return response.destroy();
-  response.writeHead(status, { ...isolation, 'Content-Type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
+  response.writeHead(status, { ...headersFor('/error'), 'Content-Type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

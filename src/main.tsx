@@ -2,11 +2,13 @@ import './core/step/zod-jitless.ts';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { applyTheme, onSystemTheme, readTheme } from './services/preferences.ts';
+import { trustOwnScripts } from './services/trusted-types.ts';
 import { loadActions } from './state/actions/lazy.ts';
 import { studio } from './state/store.ts';
 import { App } from './ui/App.tsx';
 import './ui/theme.css';
 
+trustOwnScripts();
 studio.setState({ theme: readTheme() });
 applyTheme(studio.getState().theme);
 onSystemTheme(() => applyTheme(studio.getState().theme));

@@ -205,3 +205,31 @@ export type ComputeContract = {
   warm: { request: null; response: null };
   run: { request: { readonly task: string; readonly input: object }; response: object };
 };
+
+export interface FetchRequest {
+  /** Absolute. */
+  readonly url: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly cache: RequestCache;
+  /** Where the body goes: `FetchWish`es come in, a `FetchMessage` answers each 'next'. Must be transferred. */
+  readonly body: MessagePort;
+}
+
+export interface FetchedHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: readonly [name: string, value: string][];
+  readonly hasBody: boolean;
+}
+
+/** 'next': one more piece; 'enough': ends the connection. */
+export type FetchWish = 'next' | 'enough';
+export type FetchMessage =
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'broken'; readonly reason: string };
+
+export type FetchContract = {
+  /** Resolves with the head; the body comes through the request's port. */
+  fetch: { request: FetchRequest; response: FetchedHead };
+};

@@ -2,7 +2,8 @@
 import { StudioError } from '../core/base/errors/index.ts';
 import type { OnProgress } from '../core/base/progress.ts';
 import { type Sample, type SampleCard, sampleCardSchema, sampleIndexSchema } from '../core/study/samples.ts';
-import { type ModelFileSet, readBody } from './files.ts';
+import { readBody } from './fetch-file.ts';
+import type { ModelFileSet } from './files.ts';
 
 const CACHE_NAME = 'whittle-samples-1';
 

@@ -1,7 +1,6 @@
+import { CSPProvider } from '@base-ui/react/csp-provider';
 import { Tooltip } from '@base-ui/react/tooltip';
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
-import { Toaster, toast } from 'sonner';
-import { onNotice } from '../state/notices.ts';
 import type { Panel } from '../state/ui-slice.ts';
 import { useStudio } from '../state/use-studio.ts';
 import styles from './app.module.css';
@@ -16,6 +15,7 @@ import { StatusBar } from './status/StatusBar.tsx';
 const loadWorkbench = () => import('./Workbench.tsx');
 const Workbench = lazy(loadWorkbench);
 const JobAnnouncer = lazy(() => import('./status/JobAnnouncer.tsx'));
+const Toasts = lazy(() => import('./Toasts.tsx'));
 const HelpDialog = lazy(() => import('./HelpDialog.tsx'));
 const ProjectsDialog = lazy(() => import('./projects/ProjectsDialog.tsx'));
 const HubDialog = lazy(() => import('./hub/HubDialog.tsx'));
@@ -27,47 +27,40 @@ export function App() {
   useEffect(() => {
     void loadWorkbench();
   }, []);
-  useEffect(
-    () =>
-      onNotice(({ level, text, advice, action }) => {
-        const show = level === 'error' ? toast.error : level === 'success' ? toast.success : toast;
-        show(text, {
-          ...(advice ? { description: advice } : {}),
-          ...(action ? { action: { label: action.label, onClick: action.run } } : {}),
-          duration: level === 'error' ? 12_000 : 6_000,
-        });
-      }),
-    [],
-  );
   return (
-    <Tooltip.Provider delay={400}>
-      <div className={styles.shell}>
-        <PanelBoundary name="header">
-          <Header />
-        </PanelBoundary>
-        <PanelBoundary name="page">
-          {hasModel ? (
-            <Suspense fallback={<main />}>
-              <Workbench />
-            </Suspense>
-          ) : (
-            <StartPage />
-          )}
-        </PanelBoundary>
-        <PanelBoundary name="status line">
-          <StatusBar />
-        </PanelBoundary>
-      </div>
-      <Suspense>
-        <JobAnnouncer />
-      </Suspense>
-      <DropZone />
-      <WhenWanted panel="help" dialog={HelpDialog} />
-      <WhenWanted panel="projects" dialog={ProjectsDialog} />
-      <WhenWanted panel="hub" dialog={HubDialog} />
-      <WhenWanted panel="palette" dialog={CommandPalette} />
-      <ThemedToaster />
-    </Tooltip.Provider>
+    // The page's policy has no place for inline styles.
+    <CSPProvider disableStyleElements>
+      <Tooltip.Provider delay={400}>
+        <div className={styles.shell}>
+          <PanelBoundary name="header">
+            <Header />
+          </PanelBoundary>
+          <PanelBoundary name="page">
+            {hasModel ? (
+              <Suspense fallback={<main />}>
+                <Workbench />
+              </Suspense>
+            ) : (
+              <StartPage />
+            )}
+          </PanelBoundary>
+          <PanelBoundary name="status line">
+            <StatusBar />
+          </PanelBoundary>
+        </div>
+        <Suspense>
+          <JobAnnouncer />
+        </Suspense>
+        <DropZone />
+        <WhenWanted panel="help" dialog={HelpDialog} />
+        <WhenWanted panel="projects" dialog={ProjectsDialog} />
+        <WhenWanted panel="hub" dialog={HubDialog} />
+        <WhenWanted panel="palette" dialog={CommandPalette} />
+        <Suspense>
+          <Toasts />
+        </Suspense>
+      </Tooltip.Provider>
+    </CSPProvider>
   );
 }
 
@@ -81,9 +74,4 @@ function WhenWanted({ panel, dialog: Dialog }: { readonly panel: Panel; readonly
       <Dialog />
     </Suspense>
   ) : null;
-}
-
-function ThemedToaster() {
-  const theme = useStudio((state) => state.theme);
-  return <Toaster theme={theme} position="bottom-center" closeButton richColors={false} />;
 }

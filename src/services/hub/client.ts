@@ -5,6 +5,7 @@ import type { HubAddress } from '../../core/hub/address.ts';
 import { type HubFile, isGated, modelInfoSchema, readTreePage } from '../../core/hub/api.ts';
 import { isPassing, MAX_ATTEMPTS, retryDelay } from '../../core/hub/retry.ts';
 import { modelInfoUrl, nextPage, treeUrl } from '../../core/hub/urls.ts';
+import { remoteFetch } from '../remote.ts';
 import { type HubAccess, hostName } from './access.ts';
 
 export type HubJob = JobContext & { readonly signal: AbortSignal };
@@ -99,13 +100,7 @@ export async function askHub(
     const last = attempt + 1 >= MAX_ATTEMPTS;
     let response: Response | null = null;
     try {
-      response = await fetch(url, {
-        headers,
-        signal: job.signal,
-        credentials: 'omit',
-        referrerPolicy: 'no-referrer',
-        cache: 'no-store',
-      });
+      response = await remoteFetch(url, { headers, signal: job.signal, cache: 'no-store' });
     } catch {
       // The cause is not kept: a browser's message may quote the request.
       if (job.signal.aborted) throw new StudioError('job/cancelled', {});
@@ -116,8 +111,8 @@ export async function askHub(
       response && !isPassing(response.status)
         ? null
         : retryDelay(attempt, response?.headers.get('retry-after') ?? null, Date.now(), Math.random());
-    if (wait === null || last) throw refusal(access, response!, asked);
     await response?.body?.cancel().catch(() => {});
+    if (wait === null || last) throw refusal(access, response!, asked);
     await pause(wait, `waiting for ${hostName(access.host)}`, job);
   }
 }

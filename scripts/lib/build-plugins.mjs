@@ -1,0 +1,42 @@
+// What the build does beside bundling: policies into the page and beside it.
+import { headersFile, headersFor, metaPolicy } from './headers.mjs';
+
+/**
+ * The content security policy in the built page itself, for hosts that send no headers; a `_headers` file for those that
+ * read one; and the same headers from `vite preview`. Not in development, whose hot reload is made of inline parts.
+ * @returns {import('vite').Plugin}
+ */
+export function headers() {
+  let base = '/';
+  return {
+    name: 'whittle-headers',
+    configResolved(config) {
+      base = new URL(config.base, 'http://host/').pathname;
+    },
+    configurePreviewServer(server) {
+      server.middlewares.use((request, response, next) => {
+        const { pathname } = new URL(request.url ?? '/', 'http://host');
+        const path = pathname.startsWith(base) ? pathname.slice(base.length - 1) : pathname;
+        for (const [name, value] of Object.entries(headersFor(path))) response.setHeader(name, value);
+        next();
+      });
+    },
+    transformIndexHtml: {
+      order: 'pre',
+      handler(html, { server }) {
+        if (server) return html;
+        const charset = '<meta charset="utf-8" />';
+        if (!html.includes(charset))
+          throw new Error('index.html: the policy stands behind the charset, which is missing');
+        const meta = `<meta http-equiv="Content-Security-Policy" content="${metaPolicy}" />`;
+        return html.replace(charset, `${charset}\n    ${meta}`);
+      },
+    },
+    generateBundle() {
+      this.emitFile({ type: 'asset', fileName: '_headers', source: headersFile() });
+    },
+  };
+}
+
+/** The worker whose policy lets it fetch from anywhere lies apart, so that a host can tell it by its path. */
+export const workerFileNames = ({ name }) => `${name === 'fetch' ? 'remote' : 'assets'}/[name]-[hash].js`;
