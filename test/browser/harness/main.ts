@@ -5,6 +5,7 @@
 import { runStudy } from '../../../src/core/study/run.ts';
 import * as client from '../../../src/rpc/client.ts';
 import { detectCapabilities } from '../../../src/runtime/capabilities.ts';
+import { trustOwnScripts } from '../../../src/services/trusted-types.ts';
 import { pageAssetBase } from '../../../src/services/worker/asset-base.ts';
 import { createBrowserHost } from '../../../src/services/worker/browser-host.ts';
 import { claimScratchFolder } from '../../../src/services/worker/scratch-folder.ts';
@@ -12,6 +13,9 @@ import { spawnInfer, spawnInferClient } from '../../../src/services/worker/spawn
 import { spawnTransform } from '../../../src/services/worker/spawn-transform.ts';
 import { TransformSession } from '../../../src/services/worker/transform-session.ts';
 import { workerExecutor } from '../../../src/services/worker/worker-executor.ts';
+
+// As the page does: it is served with the page's policy.
+trustOwnScripts();
 
 const harness = {
   client,

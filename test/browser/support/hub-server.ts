@@ -209,8 +209,11 @@ async function sendBody(
     const slice = bytes.subarray(at, Math.min(bytes.length, at + SLICE));
     if (!response.write(slice))
       await new Promise<void>((go) => {
-        response.once('drain', go);
-        response.once('close', go);
+        const next = () => {
+          response.off('drain', next).off('close', next);
+          go();
+        };
+        response.on('drain', next).on('close', next);
       });
     entry.sent += slice.length;
     if (breakAfter !== undefined && entry.sent >= breakAfter) {
