@@ -10,6 +10,12 @@ const groups = [
   ['samples', 'Samples and models from npm'],
 ];
 
+/** Why a row is lost, where that is on purpose. */
+const reasons = {
+  'timm-mixer.dynamo':
+    'onnxscript writes Transpose and MatMul as FusedMatMul, which has no kernel on WebGPU; onnxruntime does that itself when it loads the model for a CPU.',
+};
+
 export function tableText({ rows, competitors, failed, latency }) {
   const judged = rows.map((row) => {
     const results = resultsOf(row, competitors.models[row.name] ?? {});
@@ -44,6 +50,7 @@ function head(judged, competitors, latency) {
     `**${judged.length} models: Whittle leaves the fewest nodes on ${of('lowest').length}, as few as the best on ${of('tie').length}, more than the best on ${lost.length}${failures.length ? `, and fails on ${failures.length}` : ''}.**`,
     '',
     `- Lost: ${names(lost)}.`,
+    ...lost.filter(({ name }) => name in reasons).map(({ name }) => `  ${name}: ${reasons[name]}`),
     ...(failures.length ? [`- Failed: ${names(failures)}.`] : []),
     ...latencyHead('WASM', 'wasm', judged, latency.wasm),
     ...latencyHead('WebGPU', 'webgpu', judged, latency.webgpu),
