@@ -50,7 +50,7 @@ function head(judged, competitors, latency) {
     `**${judged.length} models: Whittle leaves the fewest nodes on ${of('lowest').length}, as few as the best on ${of('tie').length}, more than the best on ${lost.length}${failures.length ? `, and fails on ${failures.length}` : ''}.**`,
     '',
     `- Lost: ${names(lost)}.`,
-    ...lost.filter(({ name }) => name in reasons).map(({ name }) => `  ${name}: ${reasons[name]}`),
+    ...lost.flatMap(({ row }) => (row.name in reasons ? [`  ${row.name}: ${reasons[row.name]}`] : [])),
     ...(failures.length ? [`- Failed: ${names(failures)}.`] : []),
     ...latencyHead('WASM', 'wasm', judged, latency.wasm),
     ...latencyHead('WebGPU', 'webgpu', judged, latency.webgpu),
