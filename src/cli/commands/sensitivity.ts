@@ -1,3 +1,5 @@
+import type { JobContext } from '../../core/base/progress.ts';
+import { formatAmount, formatMetric, formatSampleCount } from '../../core/eval/format.ts';
 import { defaultCandidateSettings, defaultCandidates } from '../../core/precision/candidates.ts';
 import { sensitivityOfModel } from '../../core/precision/of-recipe.ts';
 import {
@@ -6,10 +8,12 @@ import {
   type SensitivityResult,
   sensitivityResultSchema,
 } from '../../core/precision/results.ts';
+import { type LayerMetricResult, measureLayerMetric, worstLoss } from '../../core/search/layer-metric.ts';
+import { gateSchema, type Target } from '../../core/study/schema.ts';
 import { type OptionSpec, type Parsed, parseCommandLine, UsageError } from '../args.ts';
 import { formatBytes, formatTable } from '../format.ts';
-import { chooseModel, taskOptions } from '../model-choice.ts';
-import { nodeExecutor, taskCalibration } from '../node-host.ts';
+import { type ChosenModel, chooseModel, chosenTarget, targetOptions, taskOptions } from '../model-choice.ts';
+import { createNodeHost, nodeExecutor, taskCalibration } from '../node-host.ts';
 import { terminalJob } from '../progress.ts';
 import { readState, stateWriter } from '../state-file.ts';
 import { temporaryStore } from '../store.ts';
@@ -26,6 +30,13 @@ const options = {
   },
   'block-size': { type: 'string', value: 'N', help: 'of 2 to 8 bits (default 32)' },
   samples: { type: 'string', value: 'N', help: 'how many calibration inputs to run (default 8)' },
+  metric: {
+    type: 'boolean',
+    help: 'also the effect on the task’s metric, each layer alone in a variant of its own: minutes rather than seconds',
+  },
+  'metric-layers': { type: 'string', value: 'N', help: 'for --metric: only the N most sensitive layers (default 10)' },
+  'metric-samples': { type: 'string', value: 'N', help: 'for --metric: samples of the task at most (default all)' },
+  ...targetOptions,
   top: { type: 'string', value: 'N', help: 'show only the first so many layers (default 40; 0: all)' },
   state: {
     type: 'string',
@@ -37,7 +48,8 @@ const options = {
 
 export const sensitivity: Command = {
   name: 'sensitivity',
-  usage: 'whittle sensitivity (MODEL | --sample ID) [--task NAME] [--candidates 2,4,8] [--state FILE] [--json FILE]',
+  usage:
+    'whittle sensitivity (MODEL | --sample ID) [--task NAME] [--candidates 2,4,8] [--metric] [--state FILE] [--json FILE]',
   summary: 'Each layer alone in fewer bits: what that does to its output and to the model’s, most sensitive first.',
   options,
   run: async (args) => {
@@ -50,10 +62,12 @@ export const sensitivity: Command = {
     });
     const maxSamples = parsed.number('samples', 8, { min: 1, max: 10_000, integer: true });
     const top = parsed.number('top', 40, { min: 0, max: 1_000_000, integer: true });
+    const wanted = await metricOptions(parsed);
     const state = parsed.string('state');
     const resume = state ? await readState(state, sensitivityResultSchema) : undefined;
     const job = terminalJob();
-    const { file, modelKey, task } = await chooseModel('sensitivity', withoutSamples(parsed), job);
+    const chosen = await chooseModel('sensitivity', withoutSamples(parsed), job);
+    const { file, modelKey, task } = chosen;
     const prepared = await task.prepare();
     const writer = state ? stateWriter(state) : undefined;
     try {
@@ -72,8 +86,9 @@ export const sensitivity: Command = {
         job,
       });
       writer?.put(result);
+      const metric = wanted && (await metricOf(chosen, result, wanted, job));
       job.done();
-      await show(parsed, result, top);
+      await show(parsed, result, top, metric);
     } finally {
       await writer?.close();
     }
@@ -94,22 +109,73 @@ function chosenCandidates(parsed: Parsed): readonly CandidateId[] {
   });
 }
 
-async function show(parsed: Parsed, result: SensitivityResult, top: number): Promise<void> {
+interface MetricOptions {
+  readonly layers: number;
+  readonly samples: number | undefined;
+  readonly target: Target;
+}
+
+/** @returns undefined without --metric */
+async function metricOptions(parsed: Parsed): Promise<MetricOptions | undefined> {
+  const names = ['metric-layers', 'metric-samples'].filter((name) => parsed.string(name) !== undefined);
+  if (!parsed.flag('metric')) {
+    if (names.length > 0) throw new UsageError(`--${names[0]} goes with --metric.`);
+    return undefined;
+  }
+  const range = { min: 1, max: 1_000_000, integer: true };
+  return {
+    layers: parsed.number('metric-layers', 10, range),
+    samples: parsed.string('metric-samples') === undefined ? undefined : parsed.number('metric-samples', 1, range),
+    target: await chosenTarget(parsed),
+  };
+}
+
+function metricOf(
+  { file, modelKey, task }: ChosenModel,
+  sensitivity: SensitivityResult,
+  options: MetricOptions,
+  job: JobContext,
+): Promise<LayerMetricResult> {
+  const host = createNodeHost({ file, modelKey, task: task.prepare, dims: task.dims });
+  return measureLayerMetric({ ...options, host, job, gate: gateSchema.parse(task.gate ?? {}), sensitivity });
+}
+
+async function show(
+  parsed: Parsed,
+  result: SensitivityResult,
+  top: number,
+  metric: LayerMetricResult | undefined,
+): Promise<void> {
   const json = parsed.string('json');
-  const text = `${JSON.stringify(result, null, 2)}\n`;
+  const text = `${JSON.stringify(metric ? { ...result, metric } : result, null, 2)}\n`;
   if (json === '-') {
     process.stdout.write(text);
     return;
   }
   if (json) await writeTextFile(json, text);
   process.stdout.write(`${table(result, top)}\n`);
+  if (metric) process.stdout.write(`\n${metricTable(metric)}\n`);
+}
+
+function metricTable({ metric, mode, original, samples, points }: LayerMetricResult): string {
+  const amount = (value: number) => formatAmount(value, mode, metric);
+  const rows = points.map(({ layer, candidate, value, worse, worseInterval, error }) => [
+    layer,
+    candidate,
+    value === null ? '' : formatMetric(value, metric),
+    worse === null ? (error ?? '') : amount(worse),
+    worseInterval ? `${amount(worseInterval[0])} to ${amount(worseInterval[1])}` : '',
+  ]);
+  return [
+    formatTable([['layer alone', 'in', metric.short, 'worse by', 'between'], ...rows]),
+    `${metric.title}: the original has ${formatMetric(original, metric)}, on ${formatSampleCount(samples)}.`,
+  ].join('\n');
 }
 
 function table(result: SensitivityResult, top: number): string {
   const { candidates, layers, lossKind, samples } = result;
   const others = candidates.filter((id) => id !== 'keep');
-  const worst = (layer: SensitivityResult['layers'][number]) => Math.max(...layer.points.map(({ loss }) => loss));
-  const ranked = [...layers].sort((a, b) => worst(b) - worst(a));
+  const ranked = [...layers].sort((a, b) => worstLoss(b) - worstLoss(a));
   const shown = top > 0 ? ranked.slice(0, top) : ranked;
   const head = ['layer', 'operator', 'bytes', ...others.flatMap((id) => [`${id}: loss`, 'alone'])];
   const rows = shown.map(({ name, opType, weightBytes, points }) => [

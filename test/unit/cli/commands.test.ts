@@ -616,6 +616,16 @@ describe('choosing precision', () => {
     expect(lensResultSchema.parse(JSON.parse(whole.stdout)).samples).toBe(3);
     expect((await whittle(['lens', model])).code).toBe(2);
     expect((await whittle(['sensitivity', model, '--candidates', '5'])).code).toBe(2);
+    const alone = ['sensitivity', model, '--candidates', '2', '--samples', '3', '--metric', '--metric-layers', '2'];
+    const metric = await whittle([...alone, '--metric-samples', '4']);
+    expect(metric.code).toBe(0);
+    expect(metric.stdout).toMatch(/^layer alone +in +.* +worse by +between$/m);
+    const [, own] = metric.stdout.split('layer alone');
+    expect(own!.split('\n')[1]!.split(/ +/).slice(0, 2)).toEqual([ranked[0], '2']);
+    expect(metric.stdout).toContain('on 4 samples');
+    const misplaced = await whittle(['sensitivity', model, '--metric-layers', '2']);
+    expect(misplaced.code).toBe(2);
+    expect(misplaced.stderr).toContain('--metric-layers goes with --metric');
   });
 
   test('handover: what there is, one format, and no counterpart as exit code 1', async () => {
