@@ -3,8 +3,9 @@ import { attrFloat, attrInt } from '../ir/attributes.ts';
 import { makeNode } from '../ir/build.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { type Projected, projectionBias } from './support/attention-bias.ts';
-import { MaskMaker, type MaskPlan, planMask } from './support/attention-mask.ts';
-import { Maker, removeUnread } from './support/attention-operands.ts';
+import { type AttentionCache, cacheOf } from './support/attention-cache.ts';
+import { coversScores, MaskMaker, type MaskPlan, planMask } from './support/attention-mask.ts';
+import { Maker, removeUnread, type Scaled } from './support/attention-operands.ts';
 import { type AttentionMatch, matchAttention } from './support/attention-pattern.ts';
 import { contribSupport, importContrib, operatorsParam } from './support/contrib.ts';
 import { factsIn } from './support/facts.ts';
@@ -26,20 +27,18 @@ function fuse(
   match: AttentionMatch,
   plan: MaskPlan,
 ) {
-  const { query, key, value, transpose } = match;
-  const q = maker.flat(query, true);
-  // A cache of earlier keys is joined by head: such keys and values are taken as they are.
-  const isFlat = key.bySequence !== undefined && value.bySequence !== undefined;
-  const k = isFlat ? maker.flat(key, true) : maker.byHead(key);
-  const v = isFlat ? maker.flat(value, false) : maker.byHead(value);
-  const projected: Projected = isFlat
+  const { query, value, transpose } = match;
+  const cache = coversScores(maker, match, plan) ? cacheOf(editor, maker.facts, match) : undefined;
+  const [q, k, v] = operandsOf(maker, match, cache);
+  const projected: Projected = k.isFlat
     ? projectionBias(maker, [q.value, k.value, v.value], [query.heads * query.size, value.heads * value.size])
     : { inputs: [q.value, k.value, v.value], bias: '' };
   const bias = masks.bias(maker, match, plan, projected.inputs[0]!, {
     value: projected.inputs[1]!,
-    axis: isFlat ? 1 : 2,
+    axis: k.isFlat ? 1 : 2,
   });
-  const inputs = [...projected.inputs, projected.bias, '', bias ?? ''];
+  const pasts = cache ? [cache.key.past, cache.value.past] : [];
+  const inputs = [...projected.inputs, projected.bias, '', bias ?? '', ...pasts];
   while (inputs.at(-1) === '') inputs.pop();
   const reshape = editor.singleConsumer(transpose.outputs[0]!);
   const merged = maker.facts(reshape?.outputs[0] ?? '')?.shape;
@@ -51,13 +50,15 @@ function fuse(
   const output = last.outputs[0]!;
   // What was known of the value by this name goes on to hold.
   editor.removeNode(last);
+  const joins = cache ? [cache.key.concat, cache.value.concat] : [];
+  for (const join of joins) editor.removeNode(join);
   const result = isMerged && !plan.guard ? output : editor.freshName(`${maker.label}/MultiHeadAttention_output`);
   const fused = makeNode({
     opType: 'MultiHeadAttention',
     domain: importContrib(ctx.model),
     name: editor.freshName(`${maker.label}/MultiHeadAttention`),
     inputs,
-    outputs: [result],
+    outputs: [result, ...joins.map((join) => join.outputs[0]!)],
     attributes: { num_heads: attrInt(query.heads), scale: attrFloat(match.factor * q.factor * k.factor) },
   });
   editor.addNode(fused);
@@ -70,12 +71,32 @@ function fuse(
   ctx.ledger.record('fused an attention', [labelOf(match.softmax)], [labelOf(fused)]);
 }
 
+interface Input extends Scaled {
+  /** [batch, length, heads * size] instead of [batch, heads, length, size] */
+  readonly isFlat: boolean;
+}
+
+/** Query, key and value as the operator takes them: keys and values of a cache that stays outside of it are by head. */
+function operandsOf(maker: Maker, { query, key, value }: AttentionMatch, cache: AttentionCache | undefined) {
+  const flat = (scaled: Scaled): Input => ({ ...scaled, isFlat: true });
+  const thirds = maker.thirds([query, key, value]);
+  if (thirds) return thirds.map(flat) as [Input, Input, Input];
+  const q = flat(maker.flat(query, true));
+  if (cache) {
+    const [added, values] = [cache.key.added, cache.value.added].map((operand) => flat(maker.flat(operand, false)));
+    return [q, { ...added!, factor: cache.key.factor }, values!] as const;
+  }
+  const isFlat = key.bySequence !== undefined && value.bySequence !== undefined;
+  if (isFlat) return [q, flat(maker.flat(key, true)), flat(maker.flat(value, false))] as const;
+  return [q, { ...maker.byHead(key), isFlat }, { ...maker.byHead(value), isFlat }] as const;
+}
+
 /** The projections stay MatMul nodes, so that quantizers find their weights. */
 export const step = defineStep({
   id: 'fuse-attention',
   title: 'Fuse attention',
   summary:
-    'Replaces scaled dot-product attention written out (heads split off, two products, scale, mask, softmax, heads merged) by the one operator.',
+    'Replaces scaled dot-product attention written out (heads split off, two products, scale, mask, softmax, heads merged) by the one operator, which also joins the keys and values of earlier calls itself.',
   section: 'fusion',
   order: 234,
   params,

@@ -6,6 +6,7 @@ import type { Dim } from '../../ir/types.ts';
 import type { Maker } from './attention-operands.ts';
 import type { AttentionMatch, Masking } from './attention-pattern.ts';
 import { scalarOf, uniformValue } from './constants.ts';
+import { sameShape } from './facts.ts';
 import { madeBy } from './pattern.ts';
 
 /** What is known of the mask before anything is made of it. */
@@ -47,6 +48,19 @@ function fits(shape: readonly Dim[], { query, key }: AttentionMatch): boolean {
 
 const padded = (shape: readonly Dim[]): Dim[] => [...Array<Dim>(4 - shape.length).fill(1), ...shape];
 
+/** Whether the masks together have every row and column of the scores, so that nothing has to be repeated. */
+export function coversScores(maker: Maker, { query, key }: AttentionMatch, { maskings }: MaskPlan): boolean {
+  if (maskings.length === 0) return true;
+  const shapes = maskings.map(
+    (masking) => maker.facts(masking.kind === 'add' ? masking.value : masking.condition)!.shape!,
+  );
+  return sameShape(broadcast(shapes).slice(2), [query.length, key.length]);
+}
+
+/** Of four axes; every size fits, as `fits` has seen. */
+const broadcast = (shapes: readonly (readonly Dim[])[]): Dim[] =>
+  shapes.map(padded).reduce((a, b) => a.map((dim, axis) => (dim === 1 ? b[axis]! : dim)));
+
 /** A mask of 0 and -inf by a condition; 'finite' when no entry is infinite. */
 function whereMask(maker: Maker, value: string): (Masking & { kind: 'where' }) | 'finite' | undefined {
   const { editor } = maker;
@@ -81,9 +95,8 @@ export class MaskMaker {
     const sum = terms
       .map((term) => term.value)
       .reduce((a, b) => this.#once(`${a}+${b}`, () => maker.node('Add', [a, b])));
-    const shape = shapes.map(padded).reduce((a, b) => a.map((dim, axis) => (dim === 1 ? b[axis]! : dim)));
     const rank = Math.max(...shapes.map((one) => one.length));
-    const [, , rows, columns] = shape as [Dim, Dim, Dim, Dim];
+    const [, , rows, columns] = broadcast(shapes) as [Dim, Dim, Dim, Dim];
     const hasRows = rows !== null && rows === query.length;
     const hasColumns = columns !== null && columns === key.length;
     if (rank === 4 && hasRows && hasColumns) return sum;

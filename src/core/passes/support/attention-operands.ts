@@ -4,6 +4,7 @@ import { makeNode } from '../../ir/build.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import { tensorFromInts } from '../../ir/tensor.ts';
 import type { Dim, Node } from '../../ir/types.ts';
+import { type Third, thirdOf } from './attention-packed.ts';
 import { type FactLookup, sameShape } from './facts.ts';
 import { madeBy, withScalar } from './pattern.ts';
 import { isOp } from './scopes.ts';
@@ -20,6 +21,8 @@ export interface Operand {
   readonly bySequence: Scaled | undefined;
   /** [batch, heads, length, size] */
   readonly byHead: Scaled | undefined;
+  /** Set where it is one of three that one product makes, and exists by head only. */
+  readonly third: Third | undefined;
   readonly batch: Dim;
   readonly length: Dim;
   readonly heads: number;
@@ -60,7 +63,8 @@ export function traceOperand(
   if (shape?.length !== 4) return undefined;
   const [batch, length, heads, size] = (bySequence ? shape : SWAP_MIDDLE.map((axis) => shape[axis]!)) as Dim[];
   if (typeof heads !== 'number' || typeof size !== 'number') return undefined;
-  return { bySequence, byHead, batch: batch!, length: length!, heads, size };
+  const third = bySequence || byHead?.value !== current.value ? undefined : thirdOf(editor, facts, current.value);
+  return { bySequence, byHead, third, batch: batch!, length: length!, heads, size };
 }
 
 /** Multiplication or division by one finite constant other than 0. */
@@ -139,6 +143,28 @@ export class Maker {
     return scaled
       ? { value: scaled.value, factor: scaled.factor * bySequence.factor }
       : { value: before, factor: bySequence.factor };
+  }
+
+  /** Query, key and value cut out of what makes all three; undefined where they are made otherwise. */
+  thirds(operands: readonly Operand[]): Scaled[] | undefined {
+    const [first] = operands;
+    const whole = first?.third?.whole;
+    if (whole === undefined || operands.some(({ third }, at) => third?.whole !== whole || third.part !== at))
+      return undefined;
+    const outputs = operands.map(() => this.editor.freshName(`${this.label}/Split_output`));
+    const width = first!.heads * first!.size;
+    const sizes = [width, width, width];
+    const isInput = this.opset >= 13;
+    this.editor.addNode(
+      makeNode({
+        opType: 'Split',
+        name: this.editor.freshName(`${this.label}/Split`),
+        inputs: isInput ? [whole, this.ints(...sizes)] : [whole],
+        outputs,
+        attributes: { axis: attrInt(2), ...(isInput ? {} : { split: attrInts(sizes) }) },
+      }),
+    );
+    return outputs.map((value, at) => ({ value, factor: operands[at]!.byHead!.factor }));
   }
 
   /** The value of three axes that a Reshape splits into heads. */

@@ -1,6 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import type { Model } from '../../../../src/core/ir/types.ts';
 import {
+  attention,
+  fuses,
+  heading,
+  heads,
+  id,
+  inputs,
+  keyT,
+  MHA,
+  masked,
+  scaled,
+  size,
+  softmax,
+  split,
+  tail,
+  weights,
+  width,
+} from './attention-parts.ts';
+import {
   apply,
   expectSameOutputs,
   type Feeds,
@@ -9,60 +27,10 @@ import {
   ints,
   model,
   node,
-  noise,
   opsOf,
   type Parts,
   scalar,
 } from './helpers.ts';
-
-const id = 'fuse-attention';
-const MHA = 'com.microsoft.MultiHeadAttention';
-const [heads, size] = [2, 4];
-const width = heads * size;
-
-const weights = {
-  heads: ints(0, 0, heads, size),
-  flat: ints(0, 0, width),
-  root: scalar(Math.sqrt(0.5)),
-  half: scalar(0.5),
-  two: scalar(2),
-  zero: scalar(0),
-  inf: scalar(Number.NEGATIVE_INFINITY),
-  lowest: scalar(-3.4028234663852886e38),
-  little: scalar(-1e4),
-  bq: noise('bq', [width]),
-  bv: noise('bv', [width]),
-  wq: noise('wq', [width, width]),
-};
-
-const split = (name: string, from = name, perm = [0, 2, 1, 3]) => [
-  `${name}4 = Reshape(${from}, heads)`,
-  node(`${name}t = Transpose(${name}4)`, { perm }),
-];
-const keyT = [0, 2, 3, 1];
-const softmax = (scores: string) => node(`p = Softmax(${scores})`, { axis: -1 });
-const tail = (p = 'p') => [
-  `o = MatMul(${p}, vt)`,
-  node('ot = Transpose(o)', { perm: [0, 2, 1, 3] }),
-  'y = Reshape(ot, flat)',
-];
-const heading = [...split('q'), ...split('k', 'k', keyT), ...split('v')];
-const inputs = { q: ['b', 's', width], k: ['b', 't', width], v: ['b', 't', width] } as const;
-/** The middle goes from `qt`, `kt` to `p`. */
-const attention = (middle: Parts['nodes'], parts: Partial<Parts> = {}, last: Parts['nodes'] = tail()) =>
-  model({ inputs, outputs: ['y'], weights, nodes: [...heading, ...middle, ...last], ...parts });
-const scaled = ['r = MatMul(qt, kt)', 's = Mul(r, half)'];
-const masked = (mask: Parts['inputs'], middle: Parts['nodes'], last?: Parts['nodes']) =>
-  attention(middle, { inputs: { ...inputs, ...mask } }, last);
-
-async function fuses(before: Model, left: string[], options: { feeds?: Feeds; operators?: string } = {}) {
-  const { feeds } = options;
-  const after = await apply(before, [id, 'eliminate-dead']);
-  expect(opsOf(after.model)).toEqual(left);
-  expect(fired(after, id)).toBe(1);
-  await expectSameOutputs(before, after.model, { relative: 1e-5, ...(feeds && { feeds }) });
-  return after.model;
-}
 
 describe('fuse-attention: scale', () => {
   const cases: [string, Parts['nodes']][] = [
@@ -127,25 +95,6 @@ describe('fuse-attention: operands', () => {
     ];
     const more = { two1: ints(2), lead2: ints(0, 1), minus: ints(-1), size1: ints(size) };
     await fuses(model({ inputs, outputs: ['y'], weights: { ...weights, ...more }, nodes }), [MHA]);
-  });
-
-  it('a cache of keys and values that are joined by head', async () => {
-    const nodes = [
-      ...split('q'),
-      ...split('k'),
-      ...split('v', 'v').map((item) =>
-        typeof item === 'string' ? item : node('vn = Transpose(v4)', { perm: [0, 2, 1, 3] }),
-      ),
-      node('ka = Concat(pk, kt)', { axis: 2 }),
-      node('vt = Concat(pv, vn)', { axis: 2 }),
-      node('kb = Transpose(ka)', { perm: [0, 1, 3, 2] }),
-      's = MatMul(qt, kb)',
-      softmax('s'),
-      ...tail(),
-    ];
-    const past = ['b', heads, 'p', size] as const;
-    const before = model({ inputs: { ...inputs, pk: past, pv: past }, outputs: ['y', 'ka', 'vt'], weights, nodes });
-    await fuses(before, ['Reshape', 'Transpose', 'Reshape', 'Transpose', 'Concat', 'Concat', MHA]);
   });
 
   it('a query that exists by head only', async () => {

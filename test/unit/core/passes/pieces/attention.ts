@@ -1,4 +1,5 @@
 /** Attention written out as exporters write it, and what nearly is. */
+import { tensor } from '../helpers.ts';
 import type { Pieces, Value, Writer } from '../random/writer.ts';
 
 const HEADS = 2;
@@ -46,7 +47,56 @@ function packed(w: Writer): void {
   w.emit('com.microsoft.MultiHeadAttention', inputs, [batch, length, hidden], { num_heads: HEADS });
 }
 
+/** Softmax of scaled scores, and the values mixed by it; heads put back together. */
+function attended(w: Writer, query: Value, keyT: Value, value: Value): void {
+  const [batch, heads, length, size] = query.shape as [number, number, number, number];
+  const shape = [batch, heads, length, keyT.shape[3]!];
+  const product = w.emit('MatMul', [query.name, keyT.name], shape);
+  const scaled = w.emit('Mul', [product.name, w.scalar(size ** -0.5)], shape);
+  const weights = w.emit('Softmax', [scaled.name], shape, { axis: -1 });
+  const mixed = w.emit('MatMul', [weights.name, value.name], [batch, heads, length, size]);
+  const moved = w.emit('Transpose', [mixed.name], [batch, length, heads, size], { perm: [0, 2, 1, 3] });
+  w.emit('Reshape', [moved.name, w.ints(0, 0, heads * size)], [batch, length, heads * size]);
+}
+
+/** Query, key and value of one product, told apart after their heads; at times not in that order. */
+function apart(w: Writer): void {
+  const x = w.pick(({ shape, dtype }) => shape.length === 3 && shape[1]! <= 16 && dtype === 'float32');
+  if (!x) return;
+  const [batch, length, width] = x.shape as [number, number, number];
+  const size = 1 + w.rng.int(3);
+  const whole = [batch, length, 3 * HEADS * size];
+  const product = w.emit('MatMul', [x.name, w.noise([width, 3 * HEADS * size], 0.5)], whole);
+  const five = w.emit('Reshape', [product.name, w.ints(0, 0, 3, HEADS, size)], [batch, length, 3, HEADS, size]);
+  const moved = w.emit('Transpose', [five.name], [3, batch, HEADS, length, size], { perm: [2, 0, 3, 1, 4] });
+  const shape = [batch, HEADS, length, size];
+  const order = w.rng.int(4) ? [0, 1, 2] : [0, 2, 1];
+  const [query, key, value] = order.map((at) =>
+    w.emit('Gather', [moved.name, w.weight(tensor([], [at], 'int64'))], shape),
+  ) as [Value, Value, Value];
+  const keyT = w.emit('Transpose', [key.name], [batch, HEADS, size, length], { perm: [0, 1, 3, 2] });
+  attended(w, query, keyT, value);
+}
+
+/** Keys and values of earlier calls before those of this one; at times what was joined is read by others too. */
+function cached(w: Writer): void {
+  const x = w.pick(({ shape, dtype }) => shape.length === 3 && shape[1]! <= 16 && dtype === 'float32');
+  if (!x) return;
+  const [batch, length] = x.shape as [number, number, number];
+  const size = 1 + w.rng.int(3);
+  const [query, key, value] = [0, 1, 2].map(() => byHead(w, x, size, false)) as [Value, Value, Value];
+  const whole = [batch, HEADS, 2 * length, size];
+  const earlier = [0, 1].map(() => byHead(w, x, size, false));
+  const keys = w.emit('Concat', [earlier[0]!.name, key.name], whole, { axis: 2 });
+  const values = w.emit('Concat', [earlier[1]!.name, value.name], whole, { axis: 2 });
+  if (w.rng.int(3) === 0) w.emit('Neg', [keys.name], whole);
+  const keyT = w.emit('Transpose', [keys.name], [batch, HEADS, size, 2 * length], { perm: [0, 1, 3, 2] });
+  attended(w, query, keyT, values);
+}
+
 export const pieces: Pieces = {
+  'query, key and value told apart after their heads': apart,
+  'a cache of keys and values': cached,
   'one product for query, key and value': packed,
   'attention written out': (w) => {
     const x = w.pick(({ shape }) => shape.length === 3 && shape[1]! <= 16);
