@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
-import { headers, workerFileNames } from './scripts/lib/build-plugins.mjs';
+import { headers, serviceWorker, workerFileNames } from './scripts/lib/build-plugins.mjs';
 import { isolation } from './scripts/lib/headers.mjs';
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
@@ -9,7 +9,7 @@ const { version } = JSON.parse(readFileSync(new URL('./package.json', import.met
 export default defineConfig({
   // Relative, so that one build runs under any path of a static host.
   base: './',
-  plugins: [react(), headers()],
+  plugins: [react(), headers(), serviceWorker()],
   define: { __WHITTLE_VERSION__: JSON.stringify(version) },
   worker: {
     format: 'es',

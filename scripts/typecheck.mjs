@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 let failed = false;
-for (const project of ['core', 'web', 'node']) {
+for (const project of ['core', 'web', 'service', 'node']) {
   const run = spawnSync('npx', ['tsc', '-p', `tsconfig.${project}.json`], { cwd: root, stdio: 'inherit' });
   failed ||= run.status !== 0;
 }

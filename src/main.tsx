@@ -1,6 +1,7 @@
 import './core/step/zod-jitless.ts';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { receiveLaunches } from './services/launch.ts';
 import { applyTheme, onSystemTheme, readTheme } from './services/preferences.ts';
 import { trustOwnScripts } from './services/trusted-types.ts';
 import { loadActions } from './state/actions/lazy.ts';
@@ -19,9 +20,11 @@ createRoot(document.getElementById('root')!).render(
   </StrictMode>,
 );
 
-void loadActions().then(({ keepSession, startSession }) => {
+void loadActions().then(async ({ keepSession, startSession, startOfflineUse, openFiles, reportProblem }) => {
   keepSession();
-  return startSession();
+  void startOfflineUse(import.meta.url);
+  await startSession();
+  receiveLaunches((files) => void openFiles(files), reportProblem);
 });
 // Asks the GPU and the runtime's code what there is: not needed for the first frame.
 void import('./runtime/capabilities.ts').then(async ({ detectCapabilities }) => {

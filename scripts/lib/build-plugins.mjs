@@ -1,5 +1,10 @@
 // What the build does beside bundling: policies into the page and beside it.
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
 import { headersFile, headersFor, metaPolicy } from './headers.mjs';
+import { servicePlan } from './service-plan.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * The content security policy in the built page itself, for hosts that send no headers; a `_headers` file for those that
@@ -40,3 +45,38 @@ export function headers() {
 
 /** The worker whose policy lets it fetch from anywhere lies apart, so that a host can tell it by its path. */
 export const workerFileNames = ({ name }) => `${name === 'fetch' ? 'remote' : 'assets'}/[name]-[hash].js`;
+
+/**
+ * Builds the service worker when everything else is written, since it must know every file: one classic script beside the
+ * page, with a name that never changes.
+ * @returns {import('vite').Plugin}
+ */
+export function serviceWorker() {
+  let outDir = '';
+  return {
+    name: 'whittle-service-worker',
+    apply: 'build',
+    enforce: 'post',
+    configResolved(config) {
+      outDir = config.build.outDir;
+    },
+    async closeBundle() {
+      await build({
+        configFile: false,
+        root,
+        publicDir: false,
+        logLevel: 'warn',
+        define: { __OFFLINE_PLAN__: JSON.stringify(servicePlan(`${root}${outDir}`)) },
+        build: {
+          target: 'es2023',
+          outDir,
+          emptyOutDir: false,
+          rolldownOptions: {
+            input: `${root}workers/service.ts`,
+            output: { format: 'iife', entryFileNames: 'service.js' },
+          },
+        },
+      });
+    },
+  };
+}

@@ -65,6 +65,7 @@ export function isBuildStale(root) {
     'vite.config.ts',
     'vite.node.config.ts',
     'scripts/assets.mjs',
+    'scripts/lib',
     'scripts/samples/packed',
   ];
   return inputs.some((path) => newest(join(root, path)) > builtAt);

@@ -14,6 +14,10 @@ export interface RemoteRequest {
 }
 
 let worker: WorkerClient<FetchContract> | null = null;
+const asked = new Set<string>();
+
+/** Servers asked since the page was opened, without those that they redirected to. */
+export const askedHosts = (): string[] => [...asked].sort();
 
 function fetchWorker(): WorkerClient<FetchContract> {
   if (worker) return worker;
@@ -35,6 +39,7 @@ export async function remoteFetch(
   url: string,
   { signal, headers, cache = 'default' }: RemoteRequest,
 ): Promise<Response> {
+  asked.add(new URL(url).host);
   const client = fetchWorker();
   const { port1, port2 } = new MessageChannel();
   const request = { url, headers: [...(headers ?? [])], cache, body: port2 };

@@ -10,6 +10,9 @@ const CACHE_NAME = 'whittle-samples-1';
 /** Absolute, ends in '/'. */
 export const samplesBase = (): string => new URL('samples/', new URL(import.meta.env.BASE_URL, document.baseURI)).href;
 
+/** Where a sample task's data lie, relative to the app. */
+export const taskDataPath = (sample: Sample): string => `samples/${sample.task.data}`;
+
 /** Where a sample task's data lie, for `TaskSource`. */
 export const taskDataBase = (sample: Sample): string => new URL(sample.task.data, samplesBase()).href;
 

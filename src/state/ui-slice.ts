@@ -20,6 +20,7 @@ export type Panel =
   | 'hub'
   | 'projects'
   | 'present'
+  | 'about'
   | 'share';
 /** The panels of the Layers view. */
 export type LayersTab = 'error' | 'sensitivity' | 'calibration';
@@ -31,6 +32,8 @@ export interface UiSlice {
   /** What the dialog of the hub begins with. */
   hubText: string;
   capabilities: Capabilities | null;
+  /** A new version of the app waits for a reload. */
+  updateReady: boolean;
   layersTab: LayersTab;
   /** A node by name (else its first output's): what graph, layers, profile and diff point at together. */
   selectedNode: string | null;
@@ -53,6 +56,7 @@ export const createUiSlice: SliceCreator<UiSlice> = (set, get) => ({
   panel: null,
   hubText: '',
   capabilities: null,
+  updateReady: false,
   layersTab: 'error',
   selectedNode: null,
   nodeFigures: {},

@@ -17,6 +17,7 @@ const Workbench = lazy(loadWorkbench);
 const JobAnnouncer = lazy(() => import('./status/JobAnnouncer.tsx'));
 const Toasts = lazy(() => import('./Toasts.tsx'));
 const HelpDialog = lazy(() => import('./HelpDialog.tsx'));
+const AboutDialog = lazy(() => import('./about/AboutDialog.tsx'));
 const ProjectsDialog = lazy(() => import('./projects/ProjectsDialog.tsx'));
 const HubDialog = lazy(() => import('./hub/HubDialog.tsx'));
 const CommandPalette = lazy(() => import('./commands/CommandPalette.tsx'));
@@ -53,6 +54,7 @@ export function App() {
         </Suspense>
         <DropZone />
         <WhenWanted panel="help" dialog={HelpDialog} />
+        <WhenWanted panel="about" dialog={AboutDialog} />
         <WhenWanted panel="projects" dialog={ProjectsDialog} />
         <WhenWanted panel="hub" dialog={HubDialog} />
         <WhenWanted panel="palette" dialog={CommandPalette} />

@@ -2,6 +2,7 @@ import { studio } from '../state/store.ts';
 import { useStudio } from '../state/use-studio.ts';
 import styles from './app.module.css';
 import { shownKeys } from './commands/command.ts';
+import { Button } from './components/Button.tsx';
 import controls from './components/controls.module.css';
 import { Modal } from './components/Modal.tsx';
 import { shortcuts } from './keys.ts';
@@ -54,7 +55,10 @@ export default function HelpDialog() {
             original where there are no labels. The gate judges the whole interval.
           </li>
         </ul>
-        <p className={controls.hint}>Whittle {__WHITTLE_VERSION__}. Your model never leaves this device.</p>
+        <p className={controls.hint}>
+          Whittle {__WHITTLE_VERSION__}. Your model never leaves this device:{' '}
+          <Button onClick={() => studio.getState().openPanel('about')}>About and privacy</Button>
+        </p>
       </div>
     </Modal>
   );

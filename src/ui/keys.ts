@@ -23,7 +23,8 @@ function selectNeighbour(step: number): void {
 }
 
 const toView = (view: string) => () => studio.getState().setView(view);
-const toPanel = (panel: 'search' | 'help' | 'palette' | 'projects') => () => studio.getState().openPanel(panel);
+const toPanel = (panel: 'search' | 'help' | 'palette' | 'projects' | 'about') => () =>
+  studio.getState().openPanel(panel);
 
 export const shortcuts: readonly Shortcut[] = [
   {
@@ -199,6 +200,14 @@ export const shortcuts: readonly Shortcut[] = [
     inFields: true,
     blocked: needsModel,
     run: () => void copyLink(),
+  },
+  {
+    keys: ['A'],
+    does: 'About and privacy',
+    group: 'Page',
+    words: 'telemetry network requests storage offline policy csp version licence',
+    matches: plain('a'),
+    run: toPanel('about'),
   },
   {
     keys: ['?'],

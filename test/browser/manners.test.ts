@@ -50,16 +50,15 @@ interface Visit {
 
 /** A page that notes what its policy stops. */
 async function visit(url: string): Promise<Visit> {
-  const opened = await app.open();
-  const { page } = opened;
-  await page.addInitScript(() => {
+  const before = () => {
     const stopped: string[] = [];
     Object.assign(globalThis, { stopped });
     addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) =>
       stopped.push(`${effectiveDirective} ${blockedURI}`),
     );
-  });
-  await page.goto(url);
+  };
+  const opened = await app.open({ url, before });
+  const { page } = opened;
   await page.locator('[data-sample]').first().waitFor();
   return { ...opened, violations: () => page.evaluate(() => (globalThis as unknown as { stopped: string[] }).stopped) };
 }

@@ -27,4 +27,5 @@ export const requireSamples = later('requireSamples');
 export const runNeeded = later('runNeeded');
 export const copyLink = later('copyLink');
 export const downloadReport = later('downloadReport');
+export const reloadForUpdate = later('reloadForUpdate');
 export const reportProblem = later('reportProblem');

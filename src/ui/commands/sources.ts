@@ -4,7 +4,7 @@
  */
 import { MAX_VARIANTS } from '../../core/study/schema.ts';
 import { handoversOf, saveHandover } from '../../state/actions/handover.ts';
-import { openSample } from '../../state/actions/lazy.ts';
+import { openSample, reloadForUpdate } from '../../state/actions/lazy.ts';
 import { chooseFolder } from '../../state/actions/start.ts';
 import { addFastest, addVariant } from '../../state/actions/variants.ts';
 import { selectFastest } from '../../state/fastest.ts';
@@ -169,8 +169,8 @@ function setupCommands({ history, capabilities }: StudioState): Command[] {
   ];
 }
 
-function pageCommands({ theme }: StudioState): Command[] {
-  return THEMES.map(
+function pageCommands({ theme, updateReady }: StudioState): Command[] {
+  const themes = THEMES.map(
     ({ value, label }): Command => ({
       does: `Theme: ${label.toLowerCase()}`,
       group: 'Page',
@@ -179,6 +179,16 @@ function pageCommands({ theme }: StudioState): Command[] {
       run: () => studio.getState().setTheme(value),
     }),
   );
+  if (!updateReady) return themes;
+  const update: Command = {
+    does: 'Reload into the new version',
+    group: 'Page',
+    hint: 'What is open is written down first.',
+    words: 'update',
+    blocked: ({ job, opening }) => (job || opening ? 'Something is running: cancel it first.' : null),
+    run: () => void reloadForUpdate(),
+  };
+  return [update, ...themes];
 }
 
 export const sources: readonly Source[] = [

@@ -3,12 +3,14 @@ import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import type { Progress } from '../../core/base/progress.ts';
 import { addSample, type RateSample, transferRate } from '../../core/hub/rate.ts';
 import { cancelJob } from '../../state/actions/jobs.ts';
+import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { Button } from '../components/Button.tsx';
 import { formatBytes, formatCount, formatElapsed } from '../format.ts';
 import { CapabilityButton } from './CapabilityPanel.tsx';
 import styles from './status.module.css';
 
+const UpdateNotice = lazy(() => import('./UpdateNotice.tsx'));
 const StorageNoticeButton = lazy(() => import('../projects/StorageNoticeButton.tsx'));
 
 /** The bottom line: what runs, how far it is, and what this browser can do. */
@@ -17,6 +19,7 @@ export function StatusBar() {
   const opening = useStudio((state) => state.opening);
   const runError = useStudio((state) => state.runError);
   const notice = useStudio((state) => state.storageNotice);
+  const updateReady = useStudio((state) => state.updateReady);
   const active = job ?? opening;
   return (
     <footer className={styles.bar}>
@@ -34,9 +37,16 @@ export function StatusBar() {
               <span className={styles.elapsed}>{runError.advice}</span>
             </>
           ) : (
-            'Your model never leaves this device.'
+            <button type="button" className={styles.promise} onClick={() => studio.getState().openPanel('about')}>
+              Your model never leaves this device.
+            </button>
           )}
         </p>
+      )}
+      {updateReady && !active && (
+        <Suspense>
+          <UpdateNotice />
+        </Suspense>
       )}
       {notice && (
         <Suspense>

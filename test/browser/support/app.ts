@@ -10,8 +10,21 @@ export interface App {
   readonly url: string;
   readonly browser: Browser;
   /** A page in a profile of its own. Errors on its console fail `close`. */
-  open(options?: { fragment?: string; width?: number; height?: number; dark?: boolean }): Promise<AppPage>;
+  open(options?: OpenOptions): Promise<AppPage>;
   close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly fragment?: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly dark?: boolean;
+  /** Lets the page keep itself for later, which takes a moment of two cores that other tests measure with. */
+  readonly offline?: boolean;
+  /** Another server's. */
+  readonly url?: string;
+  /** Runs on the page before any of its own scripts. */
+  readonly before?: () => void;
 }
 
 export interface AppPage {
@@ -33,24 +46,26 @@ export async function startApp({ base = '/' }: { readonly base?: string } = {}):
   return {
     url: server.url,
     browser,
-    open: async ({ fragment = '', width = 1280, height = 720, dark = false } = {}) => {
+    open: async ({ fragment = '', width = 1280, height = 720, dark = false, offline = false, url, before } = {}) => {
       const context = await browser.newContext({
         viewport: { width, height },
         colorScheme: dark ? 'dark' : 'light',
         acceptDownloads: true,
+        serviceWorkers: offline ? 'allow' : 'block',
         permissions: ['clipboard-read', 'clipboard-write'],
       });
       // Headless Chromium cannot answer the native dialogs; without them the page downloads, as in other browsers.
       await context.addInitScript(() => {
         for (const picker of ['showOpenFilePicker', 'showSaveFilePicker']) Reflect.deleteProperty(globalThis, picker);
       });
+      if (before) await context.addInitScript(before);
       const page = await context.newPage();
       const problems: string[] = [];
       page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
       page.on('console', (message) => {
         if (message.type() === 'error') problems.push(`console: ${message.text()}`);
       });
-      await page.goto(server.url + fragment);
+      await page.goto((url ?? server.url) + fragment);
       // Before that no key is heard.
       await page.getByRole('contentinfo').waitFor();
       return { page, context, problems };
