@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serve } from '../../scripts/serve.mjs';
+import { expectAccessible } from './support/accessible.ts';
 import { type App, startApp, waitForRun } from './support/app.ts';
 import { type HubServer, startHub } from './support/hub-server.ts';
 import { smallClassifier } from './support/models.ts';
@@ -224,4 +225,76 @@ test('nothing that the app itself does is stopped: a run, every view, the hub, p
   } finally {
     await context.close();
   }
+});
+
+describe('about and privacy', () => {
+  const about = (page: Page) => page.getByRole('dialog', { name: 'About and privacy' });
+  const closed = async (page: Page) => {
+    await page.keyboard.press('Escape');
+    await about(page).waitFor({ state: 'detached' });
+  };
+
+  test('is one press away from anywhere, and says which policy applies and who was asked', async () => {
+    const { page, context, problems, violations } = await visit(app.url);
+    try {
+      await page.keyboard.press('a');
+      await about(page).getByText('sent with this page and written in it').waitFor();
+      const shown = await about(page).locator('figure li').allTextContents();
+      expect(shown.join('; ')).toBe((await fetch(app.url)).headers.get('content-security-policy'));
+      await about(page).getByText('since you opened this page: none.').waitFor();
+      await closed(page);
+      await page.getByRole('button', { name: 'Your model never leaves this device.' }).click();
+      await about(page).waitFor();
+      await closed(page);
+      await page.keyboard.press('?');
+      await page.getByRole('button', { name: 'About and privacy' }).click();
+      await about(page).waitFor();
+      await closed(page);
+      await page.getByLabel('Address of a model').fill(`${other.url}/small.onnx`);
+      await page.getByRole('button', { name: 'Fetch', exact: true }).click();
+      await page.locator('article[data-variant]').first().waitFor();
+      await page.keyboard.press('Control+k');
+      await page.getByLabel('Find a command').fill('telemetry');
+      await page.keyboard.press('Enter');
+      await about(page)
+        .getByText(`since you opened this page: ${new URL(other.url).host}.`)
+        .waitFor();
+      expect(await violations()).toEqual([]);
+      expect(problems).toEqual([]);
+    } finally {
+      await context.close();
+    }
+  });
+
+  test('from a host without headers it shows what is written in the page', async () => {
+    const { page, context } = await visit(bare.url);
+    try {
+      await page.keyboard.press('a');
+      await about(page).getByText('of this page, written in it').waitFor();
+      const shown = await about(page).locator('figure li').allTextContents();
+      expect(shown.join('; ')).toBe(
+        await page.locator('meta[http-equiv="Content-Security-Policy"]').getAttribute('content'),
+      );
+    } finally {
+      await context.close();
+    }
+  });
+
+  test.each([
+    [1280, false],
+    [1280, true],
+    [390, false],
+    [390, true],
+  ])('axe finds nothing at %i px, dark: %s', async (width, dark) => {
+    const { page, context } = await app.open({ width, height: 800, dark });
+    try {
+      await page.keyboard.press('a');
+      await about(page).locator('figure').waitFor();
+      await expectAccessible(page, 'about and privacy');
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(overflow).toBeLessThanOrEqual(0);
+    } finally {
+      await context.close();
+    }
+  });
 });

@@ -10,7 +10,7 @@ import styles from './about.module.css';
 
 /** What the page asks for, of whom and when. */
 const REQUESTS = [
-  ['Its own files', 'This server, when you come the first time and when there is a new version.'],
+  ['Its own files', 'This server, at the first visit and for new versions, which it looks for at each visit.'],
   ['ONNX Runtime', 'This server, when the first model is opened. 14 MB; 27 MB more for WebGPU.'],
   ['A sample and its data', 'This server, when you open it.'],
   [
@@ -57,10 +57,13 @@ export default function AboutDialog() {
         <h3>How to check</h3>
         <ol className={styles.steps}>
           <li>Open the browser’s developer tools (F12), Network, and press Run all: what is asked for is listed.</li>
-          <li>Switch the network off and reload: everything goes on working, but for addresses that you type.</li>
+          <li>
+            Switch the network off and reload: everything goes on working, but for addresses and for samples that were
+            never opened.
+          </li>
           <li>
             Read the policy below. The browser itself holds the page to it: <code>connect-src 'self'</code> means that
-            it can send nothing to any other server.
+            it can ask no other server and send nothing to any.
           </li>
         </ol>
         {open && <Policy />}
