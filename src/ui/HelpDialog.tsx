@@ -10,7 +10,7 @@ import { shortcuts } from './keys.ts';
 export default function HelpDialog() {
   const open = useStudio((state) => state.panel === 'help');
   return (
-    <Modal open={open} onClose={() => studio.getState().openPanel(null)} title="Help">
+    <Modal open={open} onClose={() => studio.getState().openPanel(null)} title="Help" toRead>
       <div className={styles.help}>
         <p>
           Drop an ONNX model. Add variants, switch steps on and off in their recipes, press <strong>Run all</strong>:

@@ -3,5 +3,10 @@ import { useStudio } from '../../state/use-studio.ts';
 import { ParetoChart } from './ParetoChart.tsx';
 
 export default function Pareto() {
-  return <ParetoChart comparison={useStudio(selectComparison)} />;
+  return (
+    <>
+      <h2 className="visually-hidden">Pareto</h2>
+      <ParetoChart comparison={useStudio(selectComparison)} />
+    </>
+  );
 }

@@ -10,6 +10,7 @@ export default function SideBySide() {
   const comparison = useStudio(selectComparison);
   return (
     <div className={styles.grid}>
+      <h2 className="visually-hidden">Side by side</h2>
       <MemoryChart comparison={comparison} />
       <LatencyChart comparison={comparison} />
       <AccuracyChart comparison={comparison} />

@@ -19,7 +19,15 @@ export function Bubble({ trigger, title, children, align = 'start', open, onOpen
     <Popover.Root {...(open === undefined ? {} : { open })} {...(onOpenChange ? { onOpenChange } : {})}>
       <Popover.Trigger render={trigger as ReactElement<Record<string, unknown>>} />
       <Popover.Portal>
-        <Popover.Positioner align={align} sideOffset={6} collisionPadding={8} className={styles.positioner}>
+        <Popover.Positioner
+          align={align}
+          sideOffset={6}
+          collisionPadding={8}
+          // On a phone the trigger may be half out of the window; what it opens must not be.
+          collisionAvoidance={{ side: 'flip', align: 'shift', fallbackAxisSide: 'none' }}
+          sticky
+          className={styles.positioner}
+        >
           <Popover.Popup className={styles.popup}>
             <Popover.Title className="visually-hidden">{title}</Popover.Title>
             {children}

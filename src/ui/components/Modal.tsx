@@ -11,11 +11,13 @@ interface ModalProps {
   readonly children: ReactNode;
   /** On a phone: rises from the bottom edge over the full width. */
   readonly sheet?: boolean;
+  /** Nothing in it takes the focus: it is scrolled by keyboard itself. */
+  readonly toRead?: boolean;
   /** For charts and tables. */
   readonly wide?: boolean;
 }
 
-export function Modal({ open, onClose, title, children, sheet = false, wide = false }: ModalProps) {
+export function Modal({ open, onClose, title, children, sheet = false, toRead = false, wide = false }: ModalProps) {
   return (
     <Dialog.Root open={open} onOpenChange={(next) => (next ? undefined : onClose())}>
       <Dialog.Portal>
@@ -27,7 +29,9 @@ export function Modal({ open, onClose, title, children, sheet = false, wide = fa
               <X size={18} />
             </Dialog.Close>
           </div>
-          <div className={styles.dialogBody}>{children}</div>
+          <div className={styles.dialogBody} {...(toRead ? { tabIndex: 0, role: 'region', 'aria-label': title } : {})}>
+            {children}
+          </div>
         </Dialog.Popup>
       </Dialog.Portal>
     </Dialog.Root>

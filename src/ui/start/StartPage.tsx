@@ -28,6 +28,7 @@ export function StartPage() {
             Drop an ONNX model, toggle settings, and compare memory, latency and accuracy of every variant, measured
             here in this tab. The model never leaves your device.
           </p>
+          <FirstLook />
         </div>
         {openError && <ErrorNote error={openError} />}
         {pending && (
@@ -59,6 +60,28 @@ export function StartPage() {
         <Gallery />
       </div>
     </main>
+  );
+}
+
+/** Small, quick, and its variants differ visibly. */
+const FIRST_SAMPLE = 'tagger';
+
+/** What the studio does, shown rather than told. */
+function FirstLook() {
+  const samples = useStudio((state) => state.samples);
+  const busy = useStudio((state) => state.opening !== null);
+  const sample = samples?.find(({ id }) => id === FIRST_SAMPLE) ?? samples?.[0];
+  return (
+    <div className={styles.first}>
+      <Button look="primary" disabled={busy || !sample} onClick={() => sample && void openSample(sample)}>
+        <Play size={15} aria-hidden /> See it at work
+      </Button>
+      <span className={controls.hint}>
+        {sample
+          ? `A ${formatBytes(sample.modelBytes)} model against ${plural(sample.presets.length, 'variant')} of it, measured here: sizes, times, accuracy, and a verdict.`
+          : 'A small model and variants of it, measured here.'}
+      </span>
+    </div>
   );
 }
 
@@ -121,7 +144,7 @@ function Gallery() {
   }, []);
   return (
     <section className={styles.section} aria-label="Samples">
-      <h3>Or see it at work: one click loads the model, makes variants and runs them</h3>
+      <h3>Samples: one click loads the model, makes variants and runs them</h3>
       {error && (
         <ErrorNote
           error={error}

@@ -5,17 +5,21 @@ import { expect } from 'vitest';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Fails for anything that axe-core finds on the page as it is. @param where what the page shows, for the failure */
-export async function expectAccessible(page: Page, where: string): Promise<void> {
+/** What axe-core finds on the page as it is. */
+export async function accessibilityProblems(page: Page): Promise<string[]> {
   // Through the debugger, since the page's policy lets in neither inline scripts nor strings.
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe);
   // Colours in the middle of a transition are nobody's colours.
   await page.waitForTimeout(300);
-  const found = await page.evaluate(async () => {
+  return page.evaluate(async () => {
     type Run = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
     const { axe: checker } = globalThis as unknown as { axe: { run(context: Document): Promise<Run> } };
     const { violations } = await checker.run(document);
     return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ''}`);
   });
-  expect(found, where).toEqual([]);
+}
+
+/** Fails for anything that axe-core finds. @param where what the page shows, for the failure */
+export async function expectAccessible(page: Page, where: string): Promise<void> {
+  expect(await accessibilityProblems(page), where).toEqual([]);
 }

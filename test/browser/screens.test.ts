@@ -1,0 +1,58 @@
+// Every screen of the built page: axe-core finds nothing in either theme, at the width of a laptop and of a phone; nothing
+// is wider than the window. With WHITTLE_PICTURES=FOLDER it also takes the pictures of docs/images.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accessibilityProblems } from './support/accessible.ts';
+import { type App, startApp } from './support/app.ts';
+import { leave, openSampleAndRun, type Screen, withModel, withoutModel } from './support/screens.ts';
+
+const pictures = process.env.WHITTLE_PICTURES;
+const themes = ['light', 'dark'] as const;
+const sizes = [
+  { width: 1280, height: 800 },
+  { width: 390, height: 844 },
+] as const;
+
+let app: App;
+beforeAll(async () => {
+  app = await startApp();
+  if (pictures) mkdirSync(pictures, { recursive: true });
+});
+afterAll(() => app.close());
+
+/** @returns what is wrong with the screen, in both themes */
+async function look(page: Page, { name }: Screen, width: number): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const colorScheme of themes) {
+    await page.emulateMedia({ colorScheme });
+    const where = `${name}, ${colorScheme}, ${width} px`;
+    for (const problem of await accessibilityProblems(page)) wrong.push(`${where}: ${problem}`);
+    const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (beyond > 0) wrong.push(`${where}: ${beyond} px wider than the window`);
+    if (pictures) await page.screenshot({ path: join(pictures, `${name}-${colorScheme}-${width}.png`) });
+  }
+  return wrong;
+}
+
+describe.each(sizes)('at $width px', ({ width, height }) => {
+  test('every screen is accessible', async () => {
+    const { page, context, problems } = await app.open({ width, height });
+    const wrong: string[] = [];
+    for (const screen of withoutModel) {
+      await screen.go(page);
+      wrong.push(...(await look(page, screen, width)));
+      await leave(screen, page);
+    }
+    await openSampleAndRun(page, 'tagger');
+    for (const screen of withModel) {
+      await screen.go(page);
+      wrong.push(...(await look(page, screen, width)));
+      await leave(screen, page);
+    }
+    expect(wrong).toEqual([]);
+    expect(problems).toEqual([]);
+    await context.close();
+  });
+});
