@@ -43,7 +43,7 @@ function joinedOf(editor: GraphEditor, facts: FactLookup, operand: Operand): Joi
   const concat = madeBy(editor, byHead?.value, 'Concat');
   const axis = concat && intAttr(concat, 'axis', 0);
   // A reader that makes the mask, say of its shape, would have to come before the operator.
-  if (!concat || concat.inputs.length !== 2 || (axis !== 2 && axis !== -2)) return undefined;
+  if (concat?.inputs.length !== 2 || (axis !== 2 && axis !== -2)) return undefined;
   if (editor.countUses(byHead!.value) !== 1) return undefined;
   const [past, fresh] = concat.inputs as [string, string];
   const before = facts(past)?.shape;

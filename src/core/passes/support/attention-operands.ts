@@ -127,6 +127,11 @@ export class Maker {
     return this.editor.addInitializer(tensorFromInts(`${this.label}/ints`, [values.length], values));
   }
 
+  /** A whole number without an axis. */
+  index(value: number): string {
+    return this.editor.addInitializer(tensorFromInts(`${this.label}/index`, [], [value]));
+  }
+
   /**
    * [batch, length, heads * size] of an operand: where it was before its heads were split off, if it was.
    * @param mayUnscale whether a constant factor may be left to the caller
@@ -211,7 +216,7 @@ export function removeUnread(editor: GraphEditor, nodes: readonly Node[]): void 
 
 /** Deterministic operators without side effects that attentions are written with. */
 const removable = new Set(
-  'Transpose Reshape Mul Div Add MatMul Softmax Where IsNaN Unsqueeze Squeeze Shape Slice Concat Gather Expand Split Cast Neg Not Constant'.split(
+  'Transpose Reshape Mul Div Add MatMul Softmax Where IsNaN Unsqueeze Squeeze Shape Slice Concat Gather Expand Split Cast Neg Not Constant Cos Sin Tile'.split(
     ' ',
   ),
 );
