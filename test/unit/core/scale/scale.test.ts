@@ -87,6 +87,19 @@ describe('scale', () => {
     expect(ms).toBeLessThan(PATIENCE_MS);
   });
 
+  it('a million nodes end in time, with what can go gone', async () => {
+    const nodes: Node[] = [];
+    for (let i = 0; i < 1_000_000; i += 4) {
+      nodes.push(makeNode({ opType: 'Relu', inputs: [i === 0 ? 'x' : `d${i - 4}`], outputs: [`a${i}`] }));
+      nodes.push(makeNode({ opType: 'Identity', inputs: [`a${i}`], outputs: [`b${i}`] }));
+      nodes.push(makeNode({ opType: 'Neg', inputs: [`b${i}`], outputs: [`c${i}`] }));
+      nodes.push(makeNode({ opType: 'Tanh', inputs: [`c${i}`], outputs: [`d${i}`] }));
+    }
+    const [after, ms] = await timed(model({ inputs: { x: [2] }, outputs: ['d999996'], nodes }));
+    expect(after.model.graph.nodes.length).toBe(750_000);
+    expect(ms).toBeLessThan(4 * PATIENCE_MS);
+  }, 300_000);
+
   it('one value read 50,000 times', async () => {
     const nodes: Node[] = [];
     const outputs: string[] = [];
