@@ -10,7 +10,7 @@ export const step = defineStep({
   id: 'merge-movements',
   title: 'Merge data movements',
   summary:
-    'Merges chains of Transpose, Reshape, Squeeze, Unsqueeze, Slice, Concat and Cast, turns Slice + Squeeze into Gather, and transposes a constant before it is tiled.',
+    'Merges chains of Transpose, Reshape, Squeeze, Unsqueeze, Slice, Concat and Cast, turns Slice + Squeeze and repeated heads into Gather, and transposes a constant before it is tiled.',
   section: 'cleanup',
   order: 155,
   params: z.object({}),

@@ -59,6 +59,10 @@ class Packer {
     const labels = [...replaced, attention].map(labelOf);
     editor.replaceNode(attention, [packed]);
     for (const node of [...replaced].reverse()) editor.removeNode(node);
+    // The list of sizes that the three were cut by; weights of products are the packed operator's.
+    for (const name of replaced.flatMap(({ inputs }) => inputs))
+      if (editor.graph.initializers.get(name)?.dtype === 'int64' && editor.countUses(name) === 0)
+        editor.removeInitializer(name);
     this.#ctx.ledger.record('packed query, key and value', labels, [labelOf(packed)]);
   }
 

@@ -9,6 +9,7 @@ import { bypass, type Merge, type MovementQuestion } from './merge.ts';
 import { mergeCasts, mergeConcats, mergeSlices } from './merge-pieces.ts';
 import { transposeOfBlocks } from './moved-blocks.ts';
 import { madeBy } from './pattern.ts';
+import { gatherOfRepeated } from './repeated-blocks.ts';
 import { mergeAxes, mergeShapes } from './reshape-chains.ts';
 import { isOp } from './scopes.ts';
 import { constantRanges } from './slice-ranges.ts';
@@ -18,7 +19,7 @@ type Rule = (question: MovementQuestion) => Merge | undefined;
 
 const rules: Readonly<Record<string, readonly Rule[]>> = {
   Transpose: [mergeTransposes, transposeOfTiled],
-  Reshape: [mergeReshapes, transposeOfBlocks, mergeShapes],
+  Reshape: [mergeReshapes, transposeOfBlocks, gatherOfRepeated, mergeShapes],
   Flatten: [mergeShapes],
   Squeeze: [sliceToGather, mergeAxes, mergeShapes],
   Unsqueeze: [mergeAxes, mergeShapes],

@@ -137,6 +137,45 @@ describe('merge-movements: constants that are tiled, then transposed', () => {
   for (const [name, before] of stays) it(name, async () => expect(fired(await apply(before, [id]), id)).toBe(0));
 });
 
+describe('merge-movements: heads repeated for queries', () => {
+  const repeated = (parts: Partial<Parts> = {}, weights: Parts['weights'] = {}): Model =>
+    model({
+      inputs: { x: ['b', 2, 's', 4] },
+      outputs: ['y'],
+      weights: { two: ints(2), size: ints(1, 1, 3, 1, 1), target: ints(0, 6, -1, 4), ...weights },
+      nodes: ['u = Unsqueeze(x, two)', 'e = Expand(u, size)', 'y = Reshape(e, target)'],
+      ...parts,
+    });
+  it('are a Gather', () => merges(repeated(), ['Gather']));
+  it('counted from the end', () => merges(repeated({}, { two: ints(-3) }), ['Gather']));
+  it('below opset 13', () =>
+    merges(
+      repeated({
+        opset: 11,
+        nodes: [node('u = Unsqueeze(x)', { axes: [2] }), 'e = Expand(u, size)', 'y = Reshape(e, target)'],
+      }),
+      ['Gather'],
+    ));
+  it('what others read stays for them', () =>
+    merges(repeated({ outputs: ['y', 'e'] }), ['Unsqueeze', 'Expand', 'Gather']));
+  const near: [string, Model][] = [
+    ['heads in another order', repeated({}, { two: ints(1), size: ints(1, 3, 1, 1, 1) })],
+    ['an axis that is no head', repeated({}, { target: ints(0, 2, -1, 4) })],
+    ['another axis repeated too', repeated({ inputs: { x: ['b', 2, 1, 4] } }, { size: ints(1, 1, 3, 5, 1) })],
+    [
+      'a count that only the run will tell',
+      repeated({
+        inputs: { x: ['b', 2, 's', 4], size: { dtype: 'int64', shape: [5] } },
+        weights: { two: ints(2), target: ints(0, 6, -1, 4) },
+      }),
+    ],
+  ];
+  for (const [name, before] of near)
+    it(`near: ${name}`, async () => {
+      expect(opsOf((await apply(before, [id])).model)).toEqual(['Unsqueeze', 'Expand', 'Reshape']);
+    });
+});
+
 describe('merge-movements: what stays', () => {
   const cases: [string, Model][] = [
     [

@@ -67,6 +67,11 @@ describe('pack-qkv', () => {
     expect(after.graph.initializers.has('wq')).toBe(false);
   });
 
+  it('the sizes that it was cut by go with the Split', async () => {
+    const after = await packs(made(['p = MatMul(x, w3)', cut('p'), attend('q, k, v')]));
+    expect(after.graph.initializers.has('thirds')).toBe(false);
+  });
+
   const near: [string, Model][] = [
     [
       'keys of another input',

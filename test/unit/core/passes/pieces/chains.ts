@@ -18,6 +18,19 @@ export const pieces: Pieces = {
     const middle = w.rng.int(4) === 0 ? [product(x.shape.slice(1, -1))] : x.shape.slice(1, -1);
     w.emit('Reshape', [gemm.name, w.ints(-1, ...middle, columns)], [x.shape[0]!, ...middle, columns]);
   },
+  'entries of an axis repeated': (w) => {
+    const x = w.pick(({ shape }) => shape.length >= 2 && shape.length <= 4 && shape.slice(1).some((dim) => dim >= 2));
+    if (!x) return;
+    const axis = x.shape.findIndex((dim, at) => at > 0 && dim >= 2);
+    const times = 2 + w.rng.int(2);
+    // In front of the axis the entries are repeated in another order.
+    const added = axis + (w.rng.int(4) ? 1 : 0);
+    const single = w.emit('Unsqueeze', [x.name, w.ints(added)], x.shape.toSpliced(added, 0, 1));
+    const sizes = single.shape.map((_, at) => (at === added ? times : 1));
+    const all = w.emit('Expand', [single.name, w.ints(...sizes)], x.shape.toSpliced(added, 0, times));
+    const shape = x.shape.with(axis, x.shape[axis]! * times);
+    w.emit('Reshape', [all.name, w.ints(-1, ...shape.slice(1))], shape);
+  },
   'slices that cover an axis': (w) => {
     const x = w.pick(({ shape }) => shape.length >= 2 && shape.slice(1).some((dim) => dim >= 2));
     if (!x) return;
