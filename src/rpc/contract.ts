@@ -84,6 +84,8 @@ export interface VariantRequest {
   readonly dims?: Readonly<Record<string, number>>;
   /** The task whose inputs calibrate; only for recipes with a step that needs them. */
   readonly calibration?: TaskSource;
+  /** The task on whose inputs too the simplified model is compared with the original. */
+  readonly proofTask?: TaskSource;
 }
 
 export interface LensCall {

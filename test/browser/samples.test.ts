@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { loadTask } from '../../src/core/eval/tasks/load-task.ts';
 import type { Feeds } from '../../src/core/eval/types.ts';
 import type { DType } from '../../src/core/ir/dtype.ts';
+import { simplifySteps } from '../../src/core/recipe/presets.ts';
 import type { Report } from '../../src/core/study/results.ts';
 import { type Sample, sampleIndexSchema } from '../../src/core/study/samples.ts';
 import { studySchema } from '../../src/core/study/schema.ts';
@@ -121,7 +122,10 @@ describe.each(ids)('%s', (id) => {
     site.offer(`${id}.onnx`, file);
     const study = studySchema.parse({
       model: { kind: 'sample', id },
-      variants: [{ name: 'Original', steps: [] }],
+      variants: [
+        { name: 'Original', steps: [] },
+        { name: 'Fused', steps: simplifySteps },
+      ],
       targets: [{ provider: 'wasm' }, { provider: 'webgpu' }],
       task: { kind: 'random', samples: 1 },
       plan: { warmupRuns: 0, latencyRuns: 3, latencyBudgetMs: 100 },
@@ -135,6 +139,10 @@ describe.each(ids)('%s', (id) => {
     const { variants }: Report = JSON.parse(text);
     const [wasm, webgpu] = variants[0]!.measurements;
     expect([variants[0]!.error, wasm!.error, webgpu!.error]).toEqual([null, null, null]);
+    const { proof } = variants[1]!.facts!;
+    expect(proof).toMatchObject({ status: 'kept' });
+    // What is made up does not suit every model: one that takes a whole window at a time, say.
+    expect(proof!.reason).toMatch(/ on (3 inputs, 1 of them the task's|1 input of the task): /);
     expect(webgpu!.parity).toMatchObject({ verdict: 'match' });
     expect(webgpu!.memory!.gpuBufferPeakBytes).toBeGreaterThan(0);
     for (const { evaluation } of [wasm!, webgpu!]) {

@@ -61,13 +61,17 @@ export class Prover {
   readonly #expected: readonly Outputs[];
   readonly #kind: Omit<ComparisonOptions, 'precision'>;
   readonly #original: Model;
+  /** How many of the inputs are the task's own data. */
+  readonly taskSamples: number;
 
   private constructor(
     model: Model,
     executor: Executor,
     job: JobContext,
     runs: readonly (readonly [ProofFeeds, Outputs])[],
+    ofTask: ReadonlySet<ProofFeeds>,
   ) {
+    this.taskSamples = runs.filter(([feeds]) => ofTask.has(feeds)).length;
     this.#original = model;
     this.#executor = executor;
     this.#job = job;
@@ -92,8 +96,12 @@ export class Prover {
     }
     const runs: [ProofFeeds, Outputs][] = [];
     let reason = 'there are no inputs for it';
+    const ofTask = new Set<ProofFeeds>();
     try {
-      feeds.push(...(await firstFeeds(options.inputs, TASK_SAMPLES)));
+      for (const one of await firstFeeds(options.inputs, TASK_SAMPLES)) {
+        feeds.push(one);
+        if (options.inputs?.origin !== 'generated') ofTask.add(one);
+      }
     } catch (error) {
       rethrowCancel(error);
     }
@@ -109,7 +117,7 @@ export class Prover {
         reason = `the original does not run on them (${messageOf(error)})`;
       }
     }
-    return runs.length > 0 ? new Prover(model, executor, job, runs) : reason;
+    return runs.length > 0 ? new Prover(model, executor, job, runs, ofTask) : reason;
   }
 
   /** @throws StudioError job/cancelled */

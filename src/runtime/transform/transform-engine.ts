@@ -61,6 +61,8 @@ export interface VariantRequest {
   readonly dims?: Readonly<Record<string, number>>;
   /** The task whose inputs calibrate; only for recipes with a step that needs them. */
   readonly calibration?: TaskSource;
+  /** The task on whose inputs too the simplified model is compared with the original. */
+  readonly proofTask?: TaskSource;
 }
 
 export interface SensitivityQuestion {
@@ -213,11 +215,13 @@ export class TransformEngine {
     return this.#opened(variant.id).inspector;
   }
 
-  #variant({ id, calibration: task, ...request }: VariantRequest, job: JobContext): Promise<Variant> {
+  #variant({ id, calibration: task, proofTask, ...request }: VariantRequest, job: JobContext): Promise<Variant> {
     const { model, store } = this.#opened(id);
     const now = () => performance.now();
     const calibration = task && calibrationFrom(task);
-    return buildVariant({ ...request, model, job, store, executor: this.#executor, calibration, now });
+    const proofInputs = proofTask && calibrationFrom(proofTask);
+    const options = { executor: this.#executor, calibration, proofInputs, now };
+    return buildVariant({ ...request, ...options, model, job, store });
   }
 
   dispose(id: string): void {

@@ -1,6 +1,7 @@
 /** The study's host in a browser: variants are built in the transform worker, and run in an infer worker of their own. */
 import { canonicalJson } from '../../core/base/json.ts';
 import type { JobContext } from '../../core/base/progress.ts';
+import type { TaskSource } from '../../core/eval/types.ts';
 import { needsCalibration } from '../../core/recipe/needs.ts';
 import { variantKey } from '../../core/recipe/parse.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
@@ -36,12 +37,18 @@ export interface BrowserHostOptions {
 /** Blobs cost next to nothing to keep; facts (ledgers) of large models do. */
 const KEPT_VARIANTS = 32;
 
+/** One input is compared; the others need not be copied to the worker. */
+function firstOf(source: TaskSource): TaskSource {
+  return source.kind === 'agreement' ? { ...source, feeds: source.feeds.slice(0, 1), references: null } : source;
+}
+
 export function createBrowserHost(options: BrowserHostOptions): SearchHost<BrowserModelHandle> {
   const { session, modelKey, assetBase, cache, engineKey } = options;
   const built = options.built ?? new Map<string, BuiltVariant<BrowserModelHandle>>();
 
   async function build(recipe: Recipe, job: JobContext): Promise<BuiltVariant<BrowserModelHandle>> {
-    const task = needsCalibration(recipe) ? await options.task(job) : undefined;
+    const { source, key: taskKey } = await options.task(job);
+    const task = needsCalibration(recipe) ? { source, key: taskKey } : undefined;
     // Predictions depend on the free dimensions, measured ranges on the task.
     const key = `${variantKey(modelKey, recipe)} ${canonicalJson(options.dims ?? {})} ${task?.key ?? ''}`;
     const known = built.get(key);
@@ -59,6 +66,7 @@ export function createBrowserHost(options: BrowserHostOptions): SearchHost<Brows
         ...(sourceSha256 && { sourceSha256 }),
         ...(dims && { dims }),
         ...(task && { calibration: task.source }),
+        proofTask: firstOf(source),
       },
       job,
     );
