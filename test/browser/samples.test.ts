@@ -25,6 +25,12 @@ const ids = [
 /** A software GPU computes a whole window of 256 in many seconds; what it computes shows in a few tokens too. */
 const TOKENS = 8;
 
+/** What is said of the inputs that these are proven on. Made-up ones do not suit a model that takes whole windows. */
+const proven = new Map([
+  ['fashion-mobile', " on 3 inputs, 1 of them the task's: "],
+  ['lm-draft', ' on 1 input of the task: '],
+]);
+
 /** [name, dtype, dims, bytes]: what can be handed to the page. */
 type PlainFeed = readonly [string, DType, readonly number[], readonly number[]];
 
@@ -122,10 +128,7 @@ describe.each(ids)('%s', (id) => {
     site.offer(`${id}.onnx`, file);
     const study = studySchema.parse({
       model: { kind: 'sample', id },
-      variants: [
-        { name: 'Original', steps: [] },
-        { name: 'Fused', steps: simplifySteps },
-      ],
+      variants: [{ name: 'Original', steps: [] }, ...(proven.has(id) ? [{ name: 'Fused', steps: simplifySteps }] : [])],
       targets: [{ provider: 'wasm' }, { provider: 'webgpu' }],
       task: { kind: 'random', samples: 1 },
       plan: { warmupRuns: 0, latencyRuns: 3, latencyBudgetMs: 100 },
@@ -139,10 +142,9 @@ describe.each(ids)('%s', (id) => {
     const { variants }: Report = JSON.parse(text);
     const [wasm, webgpu] = variants[0]!.measurements;
     expect([variants[0]!.error, wasm!.error, webgpu!.error]).toEqual([null, null, null]);
-    const { proof } = variants[1]!.facts!;
-    expect(proof).toMatchObject({ status: 'kept' });
-    // What is made up does not suit every model: one that takes a whole window at a time, say.
-    expect(proof!.reason).toMatch(/ on (3 inputs, 1 of them the task's|1 input of the task): /);
+    const told = proven.get(id);
+    if (told)
+      expect(variants[1]!.facts!.proof).toMatchObject({ status: 'kept', reason: expect.stringContaining(told) });
     expect(webgpu!.parity).toMatchObject({ verdict: 'match' });
     expect(webgpu!.memory!.gpuBufferPeakBytes).toBeGreaterThan(0);
     for (const { evaluation } of [wasm!, webgpu!]) {
