@@ -164,7 +164,8 @@ function growthIn(row: StepRecord): RolledBack {
 function keptProof({ output, error, tolerance }: OutputError, prover: Prover, culprits: number): ProofRecord {
   const { samples, taskSamples } = prover;
   const inputs = samples === 1 ? '1 input' : `${samples} inputs`;
-  const whose = taskSamples === 0 ? '' : taskSamples === samples ? ' of the task' : `, ${taskSamples} of them the task's`;
+  const whose =
+    taskSamples === 0 ? '' : taskSamples === samples ? ' of the task' : `, ${taskSamples} of them the task's`;
   return {
     status: culprits > 0 ? 'rolled-back' : 'kept',
     reason: `The simplified model gives the original's outputs on ${inputs}${whose}: largest error ${error.toPrecision(2)} of an output's range.`,
