@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { attrFloat, attrInt } from '../ir/attributes.ts';
-import { makeNode } from '../ir/build.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { type Projected, projectionBias } from './support/attention-bias.ts';
 import { type AttentionCache, cacheOf } from './support/attention-cache.ts';
 import { coversScores, MaskMaker, type MaskPlan, planMask } from './support/attention-mask.ts';
-import { Maker, removeUnread, type Scaled } from './support/attention-operands.ts';
+import { Maker, type Scaled } from './support/attention-operands.ts';
 import { type AttentionMatch, matchAttention } from './support/attention-pattern.ts';
-import { contribSupport, importContrib, operatorsParam } from './support/contrib.ts';
+import { replaceAttention } from './support/attention-replace.ts';
+import { contribSupport, operatorsParam } from './support/contrib.ts';
 import { factsIn } from './support/facts.ts';
-import { containsOp, editEveryGraph, isOp, labelOf, type Scope } from './support/scopes.ts';
+import { containsOp, editEveryGraph, labelOf } from './support/scopes.ts';
 
 const ops = ['Softmax'];
 
@@ -19,16 +19,9 @@ const params = z.object({
   ),
 });
 
-function fuse(
-  ctx: StepContext,
-  { editor }: Scope,
-  maker: Maker,
-  masks: MaskMaker,
-  match: AttentionMatch,
-  plan: MaskPlan,
-) {
-  const { query, value, transpose } = match;
-  const cache = coversScores(maker, match, plan) ? cacheOf(editor, maker.facts, match) : undefined;
+function fuse(ctx: StepContext, maker: Maker, masks: MaskMaker, match: AttentionMatch, plan: MaskPlan) {
+  const { query, value } = match;
+  const cache = coversScores(maker, match, plan) ? cacheOf(maker.editor, maker.facts, match) : undefined;
   const [q, k, v] = operandsOf(maker, match, cache);
   const projected: Projected = k.isFlat
     ? projectionBias(maker, [q.value, k.value, v.value], [query.heads * query.size, value.heads * value.size])
@@ -38,37 +31,14 @@ function fuse(
     axis: k.isFlat ? 1 : 2,
   });
   const pasts = cache ? [cache.key.past, cache.value.past] : [];
-  const inputs = [...projected.inputs, projected.bias, '', bias ?? '', ...pasts];
-  while (inputs.at(-1) === '') inputs.pop();
-  const reshape = editor.singleConsumer(transpose.outputs[0]!);
-  const merged = maker.facts(reshape?.outputs[0] ?? '')?.shape;
-  const width = value.heads * value.size;
-  const isMerged =
-    isOp(reshape, 'Reshape') && merged?.length === 3 && merged[2] === width && merged[1] === query.length;
-  const before = isMerged ? reshape.inputs[0]! : transpose.inputs[0]!;
-  const last = isMerged ? reshape : transpose;
-  const output = last.outputs[0]!;
-  // What was known of the value by this name goes on to hold.
-  editor.removeNode(last);
-  const joins = cache ? [cache.key.concat, cache.value.concat] : [];
-  for (const join of joins) editor.removeNode(join);
-  const result = isMerged && !plan.guard ? output : editor.freshName(`${maker.label}/MultiHeadAttention_output`);
-  const fused = makeNode({
+  const { guard } = plan;
+  replaceAttention(ctx, maker, match, {
     opType: 'MultiHeadAttention',
-    domain: importContrib(ctx.model),
-    name: editor.freshName(`${maker.label}/MultiHeadAttention`),
-    inputs,
-    outputs: [result, ...joins.map((join) => join.outputs[0]!)],
+    inputs: [...projected.inputs, projected.bias, '', bias ?? '', ...pasts],
     attributes: { num_heads: attrInt(query.heads), scale: attrFloat(match.factor * q.factor * k.factor) },
+    joins: cache ? [cache.key.concat, cache.value.concat] : [],
+    factor: guard && (() => masks.rowsWithKeys(maker, guard)),
   });
-  editor.addNode(fused);
-  const guarded = plan.guard
-    ? maker.node('Mul', [result, masks.rowsWithKeys(maker, plan.guard)], {}, isMerged ? output : undefined)
-    : result;
-  if (!isMerged) maker.node('Reshape', [guarded, maker.ints(0, 0, value.heads, value.size)], {}, output);
-  const unread = editor.producerOf(before);
-  if (unread) removeUnread(editor, [unread]);
-  ctx.ledger.record('fused an attention', [labelOf(match.softmax)], [labelOf(fused)]);
 }
 
 interface Input extends Scaled {
@@ -118,7 +88,7 @@ export const step = defineStep({
           if (!match) continue;
           const maker = new Maker(scope.editor, facts, scope.opset, labelOf(node));
           const plan = planMask(maker, match);
-          if (plan) fuse(ctx, scope, maker, masks, match, plan);
+          if (plan) fuse(ctx, maker, masks, match, plan);
         }
       },
       { ops },

@@ -60,9 +60,10 @@ class Packer {
     editor.replaceNode(attention, [packed]);
     for (const node of [...replaced].reverse()) editor.removeNode(node);
     // The list of sizes that the three were cut by; weights of products are the packed operator's.
-    for (const name of replaced.flatMap(({ inputs }) => inputs))
-      if (editor.graph.initializers.get(name)?.dtype === 'int64' && editor.countUses(name) === 0)
-        editor.removeInitializer(name);
+    for (const name of replaced.flatMap(({ inputs }) => inputs)) {
+      const isUnread = editor.countUses(name) === 0 && !editor.isGraphOutput(name);
+      if (isUnread && editor.graph.initializers.get(name)?.dtype === 'int64') editor.removeInitializer(name);
+    }
     this.#ctx.ledger.record('packed query, key and value', labels, [labelOf(packed)]);
   }
 

@@ -94,7 +94,38 @@ function cached(w: Writer): void {
   attended(w, query, keyT, values);
 }
 
+/** Causal attention with key heads repeated for the queries; at times the mask is none that only hides later keys. */
+function grouped(w: Writer): void {
+  const x = w.pick(({ shape, dtype }) => shape.length === 3 && shape[1]! <= 16 && dtype === 'float32');
+  if (!x) return;
+  const [batch, length, width] = x.shape as [number, number, number];
+  const [size, times] = [8, 2];
+  const [query, key, value] = [HEADS * times, HEADS, HEADS].map((heads) => {
+    const flat = w.emit('MatMul', [x.name, w.noise([width, heads * size], 0.3)], [batch, length, heads * size]);
+    const split = w.emit('Reshape', [flat.name, w.ints(0, 0, heads, size)], [batch, length, heads, size]);
+    return w.emit('Transpose', [split.name], [batch, heads, length, size], { perm: [0, 2, 1, 3] });
+  }) as [Value, Value, Value];
+  const all = [batch, HEADS * times, length, size];
+  const order = w.rng.int(4) ? [0, 0, 1, 1] : [0, 1, 0, 1];
+  const [keys, values] = [key, value].map(({ name }) => w.emit('Gather', [name, w.ints(...order)], all, { axis: 1 }));
+  const keyT = w.emit('Transpose', [keys!.name], [batch, HEADS * times, size, length], { perm: [0, 1, 3, 2] });
+  const shape = [batch, HEADS * times, length, length];
+  const product = w.emit('MatMul', [query.name, keyT.name], shape);
+  const scaled = w.emit('Mul', [product.name, w.scalar(size ** -0.5)], shape);
+  const distance = w.rng.int(4) ? 0 : 1;
+  const hidden = Array.from({ length: length * length }, (_, at) =>
+    at % length > Math.floor(at / length) + distance ? -1e38 : 0,
+  );
+  const mask = w.weight(tensor([length, length], hidden));
+  const masked = w.emit('Add', [scaled.name, mask], shape);
+  const weights = w.emit('Softmax', [masked.name], shape, { axis: -1 });
+  const mixed = w.emit('MatMul', [weights.name, values!.name], all);
+  const moved = w.emit('Transpose', [mixed.name], [batch, length, HEADS * times, size], { perm: [0, 2, 1, 3] });
+  w.emit('Reshape', [moved.name, w.ints(0, 0, HEADS * times * size)], [batch, length, HEADS * times * size]);
+}
+
 export const pieces: Pieces = {
+  'causal attention with repeated heads': grouped,
   'query, key and value told apart after their heads': apart,
   'a cache of keys and values': cached,
   'one product for query, key and value': packed,
