@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { type ErrorRecord, fromErrorRecord, StudioError } from '../core/base/errors/index.ts';
 import type { TaskPool } from '../core/step/task-pool.ts';
 import { type Lane, lanePool } from '../runtime/lane-pool.ts';
+import { fileReader } from '../runtime/node-file-source.ts';
 
 export interface ThreadRequest {
   readonly id: number;
@@ -36,7 +37,12 @@ export function nodePool(): TaskPool | undefined {
 
 /** @param script compute-worker.ts, bundled */
 export function openNodePool(script: URL, threads: number): TaskPool & { close(): void } {
-  return lanePool({ threads, sharesMemory: true, openLane: () => ThreadLane.open(script) });
+  return lanePool({
+    threads,
+    sharesMemory: true,
+    withFileBytes: fileReader(),
+    openLane: () => ThreadLane.open(script),
+  });
 }
 
 interface Pending {

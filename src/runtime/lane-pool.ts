@@ -12,6 +12,8 @@ export interface Lane {
 export interface LanePoolOptions {
   readonly threads: number;
   readonly sharesMemory: boolean;
+  /** Given where the threads read parts of files: does it for a task that has to be done here. */
+  readonly withFileBytes?: (input: object) => object;
   /** Resolves when the thread is ready; rejects where none can be had, and then there is none for good. */
   readonly openLane: () => Promise<Lane>;
 }
@@ -26,6 +28,8 @@ export function lanePool(options: LanePoolOptions): TaskPool & { close(): void }
 class LanePool implements TaskPool {
   readonly threads: number;
   readonly sharesMemory: boolean;
+  readonly readsFiles: boolean;
+  readonly #withFileBytes: (input: object) => object;
   readonly #openLane: () => Promise<Lane>;
   readonly #free: Lane[] = [];
   /** Opened or being opened. */
@@ -34,15 +38,17 @@ class LanePool implements TaskPool {
   #isImpossible = false;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
-  constructor({ threads, sharesMemory, openLane }: LanePoolOptions) {
+  constructor({ threads, sharesMemory, withFileBytes, openLane }: LanePoolOptions) {
     this.threads = threads;
     this.sharesMemory = sharesMemory;
+    this.readsFiles = withFileBytes !== undefined;
+    this.#withFileBytes = withFileBytes ?? ((input) => input);
     this.#openLane = openLane;
   }
 
   async run(task: string, input: object, transfer: readonly ArrayBuffer[]): Promise<unknown> {
     const lane = await this.#lane();
-    if (!lane) return runTask(task, input).output;
+    if (!lane) return runTask(task, this.#withFileBytes(input)).output;
     try {
       const output = await lane.run(task, input, transfer);
       this.#give(lane);

@@ -13,6 +13,17 @@ export interface ByteSource {
   read(offset: number, length: number): Promise<Uint8Array>;
   /** The same without waiting, where the bytes are in memory already. */
   readonly readSync?: (offset: number, length: number) => Uint8Array;
+  /** Of the open file, where other threads of the process can read it by this number while the source is reachable. */
+  readonly fileDescriptor?: number;
+}
+
+/** Bytes of an open file, for a thread that reads them itself. */
+export interface FilePart {
+  /** For messages. */
+  readonly name: string;
+  readonly fileDescriptor: number;
+  readonly offset: number;
+  readonly byteLength: number;
 }
 
 /** A run of bytes inside a source. */

@@ -21,5 +21,5 @@ export const step = defineStep({
   runsOn: weightOnlyRunsOn,
   check: (model, settings) => checkWeightOnly(model, settings, TITLE),
   run: (ctx, settings) =>
-    runWeightOnly(ctx, settings, TITLE, (_, weight) => quantizeMatrix(ctx, matrixRequest(weight))),
+    runWeightOnly(ctx, settings, TITLE, (_, weight) => quantizeMatrix(ctx, matrixRequest(weight)), true),
 });

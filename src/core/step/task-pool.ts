@@ -7,6 +7,8 @@ export interface TaskPool {
   readonly threads: number;
   /** Whether SharedArrayBuffers may be part of an input; they are then not copied. */
   readonly sharesMemory: boolean;
+  /** Whether `bytes` of an input may be a FilePart, which the thread then reads itself. */
+  readonly readsFiles: boolean;
   /**
    * @param transfer buffers of the input that the caller gives away
    * @throws whatever the task throws; StudioError worker/* when its thread ended

@@ -3,6 +3,7 @@
  * time: what is in memory are a few slabs of the source and of the result, however large the tensor (scales apart:
  * 1/block of the weight). Where the host has more threads, they work on slabs side by side.
  */
+import type { FilePart } from '../../base/bytes.ts';
 import { throwIfCancelled } from '../../base/cancel.ts';
 import { StudioError } from '../../base/errors/index.ts';
 import { inOrder } from '../../base/in-order.ts';
@@ -165,11 +166,24 @@ class MatrixJob {
     const width = order === 'rows' ? this.request.K : this.request.N;
     if (columns !== width)
       return quantizeSlab(slab, await this.#readPart(firstRow, rows, firstColumn, columns), search);
+    const task = { ...slab, dtype: tensor.dtype, search: search?.spec };
+    const part = this.#filePart(firstRow * width, rows * width);
+    if (this.#pool && part) return runPooled(this.#pool, 'nbits-slab', { ...task, bytes: part }, []);
     const bytes = await this.#read(firstRow * width, rows * width);
     if (!this.#pool) return quantizeSlab(slab, floatsOf(tensor.dtype, bytes, rows * columns, tensor.name), search);
     const own = ownBytes(tensor, bytes);
-    const input = { ...slab, bytes: own, dtype: tensor.dtype, search: search?.spec };
-    return runPooled(this.#pool, 'nbits-slab', input, [own.buffer]);
+    return runPooled(this.#pool, 'nbits-slab', { ...task, bytes: own }, [own.buffer]);
+  }
+
+  /** What a thread can read itself: side by side with the others, into memory that it has used before. */
+  #filePart(firstElement: number, count: number): FilePart | undefined {
+    const { data } = this.request.tensor;
+    if (!this.#pool?.readsFiles || data.kind !== 'range') return undefined;
+    const { source, offset } = data.range;
+    const { name, fileDescriptor } = source;
+    if (fileDescriptor === undefined) return undefined;
+    const byteLength = count * this.#elementBytes;
+    return { name, fileDescriptor, offset: offset + firstElement * this.#elementBytes, byteLength };
   }
 
   #read(firstElement: number, count: number): Promise<Uint8Array> {

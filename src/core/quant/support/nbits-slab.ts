@@ -1,4 +1,5 @@
 /** Blockwise quantization of a slab of a weight: what is in memory at a time, and what another thread can be given. */
+import type { FilePart } from '../../base/bytes.ts';
 import type { DType } from '../../ir/dtype.ts';
 import { floatsOf } from '../../ir/tensor.ts';
 import { sharedPanelQuantizer } from './block-panel.ts';
@@ -39,13 +40,14 @@ const COLUMNS_AT_A_TIME = 512;
 
 /** How it goes by another name: in a TaskPool. */
 export interface SlabTask extends Slab {
-  /** raw_data layout. */
-  readonly bytes: Uint8Array;
+  /** raw_data layout; a part of a file is for pools that read files, and is read before the task begins. */
+  readonly bytes: Uint8Array | FilePart;
   readonly dtype: DType;
   readonly search?: SearchSpec | undefined;
 }
 
 export function slabTask({ bytes, dtype, search, ...slab }: SlabTask): QuantizedSlab {
+  if (!(bytes instanceof Uint8Array)) throw new TypeError(`${bytes.name}: a part was not read before its task`);
   const values = floatsOf(dtype, bytes, slab.rows * slab.columns);
   return quantizeSlab(slab, values, search && makeSearch(search));
 }

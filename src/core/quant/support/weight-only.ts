@@ -2,6 +2,7 @@
  * The frame of every step that stores the weights of MatMul and Gemm in blocks: it chooses the weights, replaces the
  * nodes, keeps what is shared shared, and tells the user. A method only makes an NBitsMatrix of a planned weight.
  */
+import { inOrder } from '../../base/in-order.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { tensorByteLength } from '../../ir/tensor.ts';
 import type { Model, Tensor } from '../../ir/types.ts';
@@ -39,17 +40,34 @@ export function matrixRequest({ sites: [site], scheme }: PlannedWeight): NBitsRe
   return { ...scheme, tensor, name, K: site.K, N: site.N, order: site.order };
 }
 
-/** Quantizes one weight after the other and replaces the nodes that read it. */
+/** Weights up to this size may be worked on two at a time: with larger ones threads wait for one another less. */
+const SIDE_BY_SIDE_BYTES = 8 << 20;
+
+/**
+ * Quantizes one weight after the other and replaces the nodes that read it, in their order.
+ * @param sideBySide whether the method may be called for the next weight before the last one's is done; it is where
+ *   threads would else wait for the last slab of each weight
+ */
 export async function runWeightOnly(
   ctx: StepContext,
   settings: WeightOnlySettings,
   title: string,
   method: WeightMethod,
+  sideBySide = false,
 ): Promise<void> {
   const run = await WeightOnlyRun.open(ctx, settings, title);
-  for (const [done, weight] of run.weights.entries()) {
+  const isSmall = run.weights.every(({ sites: [{ weight }] }) => weightBytes(weight) <= SIDE_BY_SIDE_BYTES);
+  const atOnce = sideBySide && isSmall && ctx.executor?.pool ? 2 : 1;
+  const work = async (weight: PlannedWeight) => ({ weight, matrix: await method(ctx, weight) });
+  let done = 0;
+  const report = () =>
     ctx.onProgress({ stage: 'quantizing weights', done, total: run.weights.length, unit: 'tensors' });
-    await run.replace(weight, await method(ctx, weight));
+  if (run.weights.length > 0) report();
+  for await (const { weight, matrix } of inOrder(run.weights, atOnce, work)) {
+    await run.replace(weight, matrix);
+    done += 1;
+    // The last is `finish`'s to tell.
+    if (done < run.weights.length) report();
   }
   run.finish();
 }

@@ -1,5 +1,5 @@
 /** What a pool of threads makes is what one thread makes, to the bit, and errors and cancels come through it. */
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,6 +10,7 @@ import { temporaryStore } from '../../../../../src/cli/store.ts';
 import { inOrder } from '../../../../../src/core/base/in-order.ts';
 import { quietJob } from '../../../../../src/core/base/progress.ts';
 import { bytesOf, readTensorBytes, tensorFromBytes } from '../../../../../src/core/ir/tensor.ts';
+import type { Tensor } from '../../../../../src/core/ir/types.ts';
 import { GptqWorkspace, gptqMatrix } from '../../../../../src/core/quant/support/gptq/gptq-matrix.ts';
 import { type NBitsRequest, quantizeMatrix } from '../../../../../src/core/quant/support/nbits-matrix.ts';
 import type { NBitsMatrix } from '../../../../../src/core/quant/support/nbits-store.ts';
@@ -17,6 +18,7 @@ import { clipSearch } from '../../../../../src/core/quant/support/search/clip.ts
 import { hqqSearch } from '../../../../../src/core/quant/support/search/hqq.ts';
 import { kQuantSearch } from '../../../../../src/core/quant/support/search/kquant.ts';
 import type { StepContext } from '../../../../../src/core/step/define.ts';
+import { openFileSource } from '../../../../../src/runtime/node-file-source.ts';
 
 let pool: ReturnType<typeof openNodePool>;
 
@@ -93,6 +95,54 @@ describe('slabs', () => {
     cancelled.abort();
     const ctx = { ...context(true), signal: cancelled.signal } as StepContext;
     await expect(quantizeMatrix(ctx, request('rows'))).rejects.toMatchObject({ code: 'job/cancelled' });
+  });
+});
+
+describe('weights in a file', () => {
+  let path: string;
+  const LEAD = 12;
+
+  beforeAll(() => {
+    path = join(mkdtempSync(join(tmpdir(), 'whittle-parts-')), 'weights');
+    writeFileSync(path, Buffer.concat([Buffer.alloc(LEAD), bytesOf(normal(K * N))]));
+  });
+
+  /** What the main thread reads of the file is counted. */
+  function stored(order: 'columns' | 'rows') {
+    const source = openFileSource(path);
+    let reads = 0;
+    const read = (offset: number, length: number) => {
+      reads += 1;
+      return source.read(offset, length);
+    };
+    const range = { source: { ...source, read }, offset: LEAD, byteLength: 4 * K * N };
+    const tensor: Tensor = { ...request(order).tensor, data: { kind: 'range', range } };
+    // The descriptor is open while the source can be reached.
+    return { asked: { ...request(order), tensor }, reads: () => reads, source };
+  }
+
+  for (const order of ['columns', 'rows'] as const)
+    it(`are read by the threads: ${order}`, async () => {
+      const { asked, reads } = stored(order);
+      const alone = await bytesOfMatrix(await quantizeMatrix(context(false), request(order)));
+      expect(await bytesOfMatrix(await quantizeMatrix(context(true), asked))).toEqual(alone);
+      expect(reads()).toBe(0);
+    });
+
+  it('are read here where no thread can be had', async () => {
+    const none = openNodePool(new URL('file:///nowhere/compute-worker.js'), 2);
+    const ctx = { ...context(true), executor: { pool: none } } as unknown as StepContext;
+    const alone = await bytesOfMatrix(await quantizeMatrix(context(false), request('columns')));
+    expect(await bytesOfMatrix(await quantizeMatrix(ctx, stored('columns').asked))).toEqual(alone);
+  });
+
+  it('are an error with the file’s name where the file has become shorter', async () => {
+    const { asked, source } = stored('rows');
+    truncateSync(path, LEAD + 2 * K * N);
+    await expect(quantizeMatrix(context(true), asked)).rejects.toMatchObject({
+      code: 'file/truncated',
+      data: { name: source.name },
+    });
   });
 });
 
