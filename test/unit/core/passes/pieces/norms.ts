@@ -1,4 +1,5 @@
 /** Normalizations of residual sums, and GELU after a bias, as exporters write them out. */
+import { float } from '../helpers.ts';
 import type { Pieces, Value, Writer } from '../random/writer.ts';
 
 const vectorFor = (w: Writer, x: Value) => w.noise([x.shape.at(-1)!]);
@@ -27,7 +28,25 @@ function layerNorm(w: Writer, x: Value): Value {
 
 const isWide = ({ shape }: Value) => shape.length > 0 && shape.at(-1)! > 1;
 
+/** nn.GroupNorm as torch.onnx writes it; at times the same factors for all channels of a group, or one channel a group. */
+function groupNorm(w: Writer): void {
+  const x = w.pick(({ shape, dtype }) => shape.length === 4 && shape[1]! <= 64 && dtype === 'float32');
+  if (!x) return;
+  const [batch, channels, height, width] = x.shape as [number, number, number, number];
+  const groups = channels % 2 === 0 && w.rng.int(3) ? channels / 2 : w.rng.int(2) ? 1 : channels;
+  const inner = [batch, groups, (channels / groups) * height * width];
+  const grouped = w.emit('Reshape', [x.name, w.ints(0, groups, -1)], inner);
+  const parts = [grouped.name, w.noise([groups]), w.noise([groups])];
+  const normal = w.emit('InstanceNormalization', parts, inner, { epsilon: float(1e-3) });
+  const back = w.emit('Reshape', [normal.name, w.ints(0, channels, height, width)], x.shape);
+  // At times the summand is one of each column instead.
+  const [factor, summand] = [[channels, 1, 1], w.rng.int(4) ? [channels, 1, 1] : [width]].map((dims) => w.noise(dims));
+  const scaled = w.emit('Mul', [factor!, back.name], x.shape);
+  w.emit('Add', [scaled.name, summand!], x.shape);
+}
+
 export const pieces: Pieces = {
+  'group normalization': groupNorm,
   'rms normalization by a reciprocal': (w) => {
     const x = w.pick(isWide);
     if (x) rmsNorm(w, x);
