@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serve } from '../../scripts/serve.mjs';
+import { expectAccessible } from './support/accessible.ts';
 import { type App, dropFiles, startApp, waitForRun } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
 
@@ -162,9 +163,14 @@ test('a newer build is offered, never forced: the edit is kept, other tabs stay 
     await server.close();
     server = await serve(`${root}${NEXT}`, { port });
     await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
-    const notice = page.getByText('A new version is ready.');
+    const notice = page.getByText('A new version is ready.', { exact: true });
     await notice.waitFor({ timeout: 60_000 });
-    await bystander.getByText('A new version is ready.').waitFor();
+    await bystander.getByText('A new version is ready.', { exact: true }).waitFor();
+    await page.getByText('A new version is ready. Reload is in the status line.').waitFor({ state: 'attached' });
+    for (const colorScheme of ['dark', 'light'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await expectAccessible(page, `a new version, ${colorScheme}`);
+    }
     await page.waitForTimeout(1500);
     expect(await isUntouched(page)).toBe(true);
 

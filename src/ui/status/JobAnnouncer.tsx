@@ -16,10 +16,11 @@ const STARTED: Readonly<Record<JobKind, string>> = {
   ceilings: 'Measuring what this device can do.',
 };
 
-/** Tells assistive technology when a job starts and ends (not every percent of it), and keeps the tab's title. */
+/** Tells assistive technology when a job starts and ends (not every percent of it), what waits, and keeps the tab's title. */
 export default function JobAnnouncer() {
   const job = useStudio((state) => state.job);
   const opening = useStudio((state) => state.opening);
+  const updateReady = useStudio((state) => state.updateReady);
   const modelName = useStudio((state) => state.model?.name ?? null);
   const [message, setMessage] = useState('');
   const kind = job?.kind ?? null;
@@ -36,6 +37,10 @@ export default function JobAnnouncer() {
     else if (lastKind.current !== null) setMessage(state.said || 'Cancelled.');
     lastKind.current = kind;
   }, [kind]);
+
+  useEffect(() => {
+    if (updateReady) setMessage('A new version is ready. Reload is in the status line.');
+  }, [updateReady]);
 
   useEffect(() => {
     document.title = tabTitle(modelName, (job ?? opening)?.progress ?? null, running || opening !== null);

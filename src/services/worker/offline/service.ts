@@ -27,7 +27,8 @@ export function runService(scope: ServiceWorkerGlobalScope, plan: OfflinePlan): 
       plan.shell.map(async (path) => {
         // Names with a hash never change; anything else may lie in the browser's cache from before.
         const cache = /^(assets|remote)\//.test(path) ? 'default' : 'no-cache';
-        const response = await fetch(address(path), { cache });
+        // Behind whatever the page itself is loading.
+        const response = await fetch(address(path), { cache, priority: 'low' });
         if (!response.ok) throw new Error(`${path}: the server answered ${response.status}`);
         const body = await response.blob();
         // In the middle of a deployment the host may give the page of one build beside the files of another.
