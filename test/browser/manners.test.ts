@@ -50,7 +50,7 @@ interface Visit {
 }
 
 /** A page that notes what its policy stops. */
-async function visit(url: string): Promise<Visit> {
+async function visit(url: string, offline = false): Promise<Visit> {
   const before = () => {
     const stopped: string[] = [];
     Object.assign(globalThis, { stopped });
@@ -58,7 +58,7 @@ async function visit(url: string): Promise<Visit> {
       stopped.push(`${effectiveDirective} ${blockedURI}`),
     );
   };
-  const opened = await app.open({ url, before });
+  const opened = await app.open({ url, before, offline });
   const { page } = opened;
   await page.locator('[data-sample]').first().waitFor();
   return { ...opened, violations: () => page.evaluate(() => (globalThis as unknown as { stopped: string[] }).stopped) };
@@ -132,9 +132,17 @@ describe.each(hosts)('the policy, from a host %s', (_, url) => {
     }
   });
 
-  test('lets through what the user typed, by the one worker that may ask other servers', async () => {
-    const { page, context, problems, violations } = await visit(url());
+  test.each([
+    ['alone', false],
+    ['with the service worker in between', true],
+  ])('lets through what the user typed, by the one worker that may ask other servers, %s', async (__, offline) => {
+    const { page, context, problems, violations } = await visit(url(), offline);
     try {
+      if (offline) {
+        await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+        await page.reload();
+        await page.locator('[data-sample]').first().waitFor();
+      }
       other.asked.length = 0;
       await page.getByLabel('Address of a model').fill(`${other.url}/small.onnx`);
       await page.getByRole('button', { name: 'Fetch', exact: true }).click();
