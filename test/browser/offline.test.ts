@@ -163,9 +163,10 @@ test('a newer build is offered, never forced: the edit is kept, other tabs stay 
     await server.close();
     server = await serve(`${root}${NEXT}`, { port });
     await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
-    const notice = page.getByText('A new version is ready.', { exact: true });
+    const noticeOn = (one: Page) => one.getByRole('contentinfo').getByText('A new version is ready.');
+    const notice = noticeOn(page);
     await notice.waitFor({ timeout: 60_000 });
-    await bystander.getByText('A new version is ready.', { exact: true }).waitFor();
+    await noticeOn(bystander).waitFor();
     await page.getByText('A new version is ready. Reload is in the status line.').waitFor({ state: 'attached' });
     for (const colorScheme of ['dark', 'light'] as const) {
       await page.emulateMedia({ colorScheme });

@@ -11,6 +11,21 @@ import {
   SHELL_CACHE,
 } from './plan.ts';
 
+const ATTEMPTS = 3;
+const PAUSE_MS = 500;
+
+/** One of a hundred connections that breaks off must not cost the whole version. Behind whatever the page is loading. */
+async function persistentFetch(url: string, cache: RequestCache): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetch(url, { cache, priority: 'low' });
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+      await new Promise((go) => setTimeout(go, PAUSE_MS * attempt));
+    }
+  }
+}
+
 /** Caches of this app alone: other apps of the same origin have their own, under other paths. */
 const own = (name: string, scope: string) => `${name}@${scope}`;
 
@@ -27,8 +42,7 @@ export function runService(scope: ServiceWorkerGlobalScope, plan: OfflinePlan): 
       plan.shell.map(async (path) => {
         // Names with a hash never change; anything else may lie in the browser's cache from before.
         const cache = /^(assets|remote)\//.test(path) ? 'default' : 'no-cache';
-        // Behind whatever the page itself is loading.
-        const response = await fetch(address(path), { cache, priority: 'low' });
+        const response = await persistentFetch(address(path), cache);
         if (!response.ok) throw new Error(`${path}: the server answered ${response.status}`);
         const body = await response.blob();
         // In the middle of a deployment the host may give the page of one build beside the files of another.
