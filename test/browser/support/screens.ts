@@ -43,6 +43,13 @@ export const withoutModel: readonly Screen[] = [
     leave: stay,
   },
   { name: 'help', go: dialog('Help', press('?')) },
+  {
+    name: 'about',
+    go: async (page) => {
+      await page.keyboard.press('a');
+      await page.getByRole('dialog', { name: 'About and privacy' }).locator('figure').waitFor();
+    },
+  },
   { name: 'hub', go: dialog('From Hugging Face', (page) => command(page, 'open from hugging face')) },
   { name: 'projects', go: dialog('Projects', press('m')) },
 ];
