@@ -1,9 +1,11 @@
 import { StudioError } from '../base/errors/index.ts';
 import { constantNodeTensor } from './constant.ts';
+import { NamesInUse } from './names-in-use.ts';
+import { NodeList } from './node-list.ts';
 import { renameCapturedUses } from './rename.ts';
 import { topologicalOrder } from './topo.ts';
 import type { Graph, Model, Node, Tensor } from './types.ts';
-import { implicitInputsOf, localValues, subgraphsOf } from './walk.ts';
+import { implicitInputsOf, subgraphsOf } from './walk.ts';
 
 export interface GraphEditorOptions {
   /**
@@ -42,9 +44,7 @@ export class GraphEditor {
   readonly #consumers = new Map<string, Map<Node, number>>();
   readonly #captures = new Map<Node, readonly string[]>();
   readonly #ownerOf = new Map<Graph, Node>();
-  readonly #links = new Map<Node, { previous: Node | undefined; next: Node | undefined }>();
-  #first: Node | undefined;
-  #last: Node | undefined;
+  #list = new NodeList();
 
   constructor(graph: Graph, outer?: GraphEditor, options: GraphEditorOptions = {}) {
     this.graph = graph;
@@ -54,7 +54,7 @@ export class GraphEditor {
     this.#inputs = new Set(graph.inputs.map((input) => input.name));
     for (const { name } of graph.outputs) this.#outputs.set(name, (this.#outputs.get(name) ?? 0) + 1);
     for (const node of graph.nodes) {
-      this.#link(node, this.#last);
+      this.#list.insert(node, this.#list.last);
       this.#index(node);
     }
     this.#isEdited = false;
@@ -67,14 +67,12 @@ export class GraphEditor {
 
   /** The nodes as they are now, in list order. */
   nodes(): Node[] {
-    const nodes: Node[] = [];
-    for (let node = this.#first; node; node = this.#links.get(node)!.next) nodes.push(node);
-    return nodes;
+    return this.#list.toArray();
   }
 
   /** Whether the node is (still) in the graph. */
   has(node: Node): boolean {
-    return this.#links.has(node);
+    return this.#list.has(node);
   }
 
   producerOf(value: string): Node | undefined {
@@ -123,8 +121,9 @@ export class GraphEditor {
   /** Adds at the end, or where told. Its outputs must not have a producer yet. */
   addNode(node: Node, placement: Placement = {}): void {
     if (this.has(node)) throw new Error(`node "${node.name}" (${node.opType}) is in the graph already`);
-    const after = placement.before ? this.#links.get(placement.before)!.previous : (placement.after ?? this.#last);
-    this.#link(node, after);
+    const after = placement.before ? this.#list.before(placement.before) : (placement.after ?? this.#list.last);
+    this.#list.insert(node, after);
+    this.#isEdited = true;
     this.#index(node);
     if (node.name !== '') this.#names.add(node.name);
     for (const output of node.outputs) this.#names.add(output);
@@ -133,16 +132,18 @@ export class GraphEditor {
   /** Takes the node out; readers of its outputs are left as they are. */
   removeNode(node: Node): void {
     this.#unindex(node);
-    this.#unlink(node);
+    this.#list.remove(node);
+    this.#isEdited = true;
   }
 
   /** Puts nodes in the place of one; they may take over its output names. */
   replaceNode(old: Node, replacements: readonly Node[]): void {
-    let after = this.#links.get(old)?.previous;
+    let after = this.#list.before(old);
     this.removeNode(old);
     for (const node of replacements) {
+      const { first } = this.#list;
       if (after) this.addNode(node, { after });
-      else this.addNode(node, this.#first ? { before: this.#first } : {});
+      else this.addNode(node, first ? { before: first } : {});
       after = node;
     }
   }
@@ -247,10 +248,8 @@ export class GraphEditor {
     const isSame = !this.#isEdited && order.every((node, at) => node === this.graph.nodes[at]);
     if (isSame) return;
     this.graph.nodes = order;
-    this.#first = undefined;
-    this.#last = undefined;
-    this.#links.clear();
-    for (const node of order) this.#link(node, this.#last);
+    this.#list = new NodeList();
+    for (const node of order) this.#list.insert(node, this.#list.last);
     this.#isEdited = false;
     const outer = this.#outer;
     const owner = outer ? outer.#ownerOf.get(this.graph) : undefined;
@@ -332,69 +331,4 @@ export class GraphEditor {
     if (uses > 0) readers.set(node, uses);
     else readers.delete(node);
   }
-
-  #link(node: Node, previous: Node | undefined): void {
-    this.#isEdited = true;
-    const next = previous ? this.#links.get(previous)!.next : this.#first;
-    this.#links.set(node, { previous, next });
-    if (previous) this.#links.get(previous)!.next = node;
-    else this.#first = node;
-    if (next) this.#links.get(next)!.previous = node;
-    else this.#last = node;
-  }
-
-  #unlink(node: Node): void {
-    this.#isEdited = true;
-    const link = this.#links.get(node);
-    if (!link) throw new Error(`node "${node.name}" (${node.opType}) is not in the graph`);
-    if (link.previous) this.#links.get(link.previous)!.next = link.next;
-    else this.#first = link.next;
-    if (link.next) this.#links.get(link.next)!.previous = link.previous;
-    else this.#last = link.previous;
-    this.#links.delete(node);
-  }
-}
-
-/**
- * Names in use in a whole nest of graphs, shared by its editors. Most edits take no new name, so they are collected when
- * one is asked for; `graph.nodes` still lists the nodes that were taken out by then.
- */
-class NamesInUse {
-  readonly #root: Graph;
-  readonly #added: string[] = [];
-  #all: Set<string> | undefined;
-
-  constructor(root: Graph) {
-    this.#root = root;
-  }
-
-  add(name: string): void {
-    if (this.#all) this.#all.add(name);
-    else this.#added.push(name);
-  }
-
-  has(name: string): boolean {
-    if (!this.#all) {
-      this.#all = collectNames(this.#root);
-      for (const added of this.#added) this.#all.add(added);
-    }
-    return this.#all.has(name);
-  }
-}
-
-/** Every value and node name in a graph and inside its subgraphs. */
-function collectNames(root: Graph): Set<string> {
-  const names = new Set<string>();
-  const pending = [root];
-  for (let graph = pending.pop(); graph; graph = pending.pop()) {
-    for (const name of localValues(graph)) names.add(name);
-    for (const name of graph.valueInfo.keys()) names.add(name);
-    for (const output of graph.outputs) names.add(output.name);
-    for (const node of graph.nodes) {
-      if (node.name !== '') names.add(node.name);
-      for (const input of node.inputs) names.add(input);
-      pending.push(...subgraphsOf(node));
-    }
-  }
-  return names;
 }
