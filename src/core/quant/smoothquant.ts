@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { StudioError } from '../base/errors/index.ts';
 import { ChannelSample } from '../calib/channel-sample.ts';
 import { readNumbers } from '../passes/support/weights.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
+import { notFinite } from './support/bad-weight.ts';
 import { rowsParam, samplesParam } from './support/calibration.ts';
 import type { LinearSite } from './support/linear-sites.ts';
 import { nodeLabel, nodePatternParams, nodeSelector } from './support/patterns.ts';
@@ -193,7 +193,7 @@ class Smoother {
 function refuseNotFinite(values: ArrayLike<number>, tensor: string): void {
   let poison = 0; // x * 0 is NaN exactly for NaN and the infinities.
   for (let at = 0; at < values.length; at += 1) poison += values[at]! * 0;
-  if (poison !== 0) throw new StudioError('pass/bad-weight', { tensor, reason: 'has NaN or infinite elements' });
+  if (poison !== 0) throw notFinite(tensor);
 }
 
 export const step = defineStep({

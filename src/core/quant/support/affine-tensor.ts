@@ -3,7 +3,6 @@
  * memory is one slab of the source and, where the codes must be transposed, the codes.
  */
 import { throwIfCancelled } from '../../base/cancel.ts';
-import { StudioError } from '../../base/errors/index.ts';
 import { dtypeInfo } from '../../ir/dtype.ts';
 import { bytesOf, elementCount, floatsOf, readTensorSlab } from '../../ir/tensor.ts';
 import type { Tensor, TensorData } from '../../ir/types.ts';
@@ -16,6 +15,7 @@ import {
   roundHalfEven,
   symmetricZeroPoint,
 } from './affine.ts';
+import { notFinite } from './bad-weight.ts';
 
 /** Weights are quantized to one of these; 4-bit weights go blockwise. */
 export interface ByteScheme extends AffineScheme {
@@ -138,8 +138,7 @@ export async function channelRanges(
       poison +=
         step === 0 ? rangeOfRun(values, from, to, channel, min, max) : rangesOfRow(values, from, to, channel, min, max);
     });
-  if (poison !== 0)
-    throw new StudioError('pass/bad-weight', { tensor: tensor.name, reason: 'has NaN or infinite elements' });
+  if (poison !== 0) throw notFinite(tensor.name);
   return { min, max };
 }
 

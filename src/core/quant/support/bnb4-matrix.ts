@@ -3,10 +3,10 @@
  * to rows, each divided by its largest magnitude and stored as 4-bit entries of a codebook, the first of each pair in
  * the high half of a byte. Checked against the kernel: layout, tables and short last blocks.
  */
-import { StudioError } from '../../base/errors/index.ts';
 import { bytesOf } from '../../ir/tensor.ts';
 import type { Tensor } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
+import { notFinite } from './bad-weight.ts';
 import { type CodebookName, codebooks, NearestEntry } from './codebook.ts';
 import { outputRows, type StoredProductWeight } from './output-rows.ts';
 
@@ -102,8 +102,7 @@ class BlockEncoder {
       largest = Math.max(largest, Math.abs(value));
       poison += value * 0;
     }
-    if (poison !== 0)
-      throw new StudioError('pass/bad-weight', { tensor: this.#tensor, reason: 'has NaN or infinite elements' });
+    if (poison !== 0) throw notFinite(this.#tensor);
     const reciprocal = Math.fround(1 / largest);
     // A block so small that its reciprocal overflows is zero for every purpose.
     const isZero = !Number.isFinite(reciprocal);

@@ -5,13 +5,13 @@
  */
 import type { FilePart } from '../../base/bytes.ts';
 import { throwIfCancelled } from '../../base/cancel.ts';
-import { StudioError } from '../../base/errors/index.ts';
 import { inOrder } from '../../base/in-order.ts';
 import { dtypeInfo } from '../../ir/dtype.ts';
 import { floatsOf, readTensorSlab, tensorByteLength } from '../../ir/tensor.ts';
 import type { Tensor } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
 import type { TaskPool } from '../../step/task-pool.ts';
+import { noFiniteScale } from './bad-weight.ts';
 import { type QuantizedSlab, quantizeSlab, type Slab } from './nbits-slab.ts';
 import { type NBitsLayout, type NBitsMatrix, storeNBitsMatrix } from './nbits-store.ts';
 import { runPooled, tasksAtOnce } from './pooled.ts';
@@ -148,11 +148,7 @@ class MatrixJob {
   async *#quantized(places: Iterable<Place>): AsyncGenerator<{ place: Place; slab: QuantizedSlab }> {
     const work = async (place: Place) => ({ place, slab: await this.#quantize(place) });
     for await (const done of inOrder(places, this.#tasksAtOnce, work)) {
-      if (!done.slab.finite)
-        throw new StudioError('pass/bad-weight', {
-          tensor: this.request.tensor.name,
-          reason: 'has NaN or infinite elements, or a range too wide for any scale',
-        });
+      if (!done.slab.finite) throw noFiniteScale(this.request.tensor.name);
       throwIfCancelled(this.ctx.signal);
       yield done;
     }

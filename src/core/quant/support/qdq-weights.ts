@@ -1,8 +1,8 @@
 /** Weights and biases of QDQ nodes: 8-bit codes with symmetric scales, int32 codes with the scale of the product. */
-import { StudioError } from '../../base/errors/index.ts';
 import { bytesOf, elementCount, readTensorFloats } from '../../ir/tensor.ts';
 import type { Tensor } from '../../ir/types.ts';
 import { type AffineScheme, affineParameters, codeRange, quantizeAffine, rangeOf, roundHalfEven } from './affine.ts';
+import { notFinite } from './bad-weight.ts';
 
 const INT32_MAX = 2 ** 31 - 1;
 
@@ -45,8 +45,7 @@ export async function quantizeWeight({
     let largest = 0;
     forEachRun(channels, inner, outer, channel, (start, count, stride) => {
       const { min, max, finite } = rangeOf(values, start, count, stride);
-      if (!finite)
-        throw new StudioError('pass/bad-weight', { tensor: tensor.name, reason: 'has NaN or infinite elements' });
+      if (!finite) throw notFinite(tensor.name);
       largest = Math.max(largest, -min, max);
     });
     const scale = Math.max(
@@ -110,8 +109,7 @@ export function quantizeBias(
 ): QuantizedBias {
   const scales = weightScales.map((scale) => Math.fround(inputScale * scale));
   const codes = Int32Array.from(values, (value, channel) => {
-    if (!Number.isFinite(value))
-      throw new StudioError('pass/bad-weight', { tensor: name, reason: 'has NaN or infinite elements' });
+    if (!Number.isFinite(value)) throw notFinite(name);
     const code = roundHalfEven(value / scales[scales.length === 1 ? 0 : channel]!);
     return Math.min(Math.max(code, -INT32_MAX), INT32_MAX);
   });

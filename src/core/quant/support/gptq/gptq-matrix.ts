@@ -1,9 +1,9 @@
 /** GPTQ of one stored weight, from its Hessian to the tensors of MatMulNBits. */
 import { throwIfCancelled } from '../../../base/cancel.ts';
-import { StudioError } from '../../../base/errors/index.ts';
 import { inOrder } from '../../../base/in-order.ts';
 import type { StepContext } from '../../../step/define.ts';
 import type { TaskPool } from '../../../step/task-pool.ts';
+import { noFiniteScale } from '../bad-weight.ts';
 import type { NBitsRequest } from '../nbits-matrix.ts';
 import { type NBitsMatrix, storeNBitsMatrix } from '../nbits-store.ts';
 import { type OutputRows, outputRows } from '../output-rows.ts';
@@ -155,10 +155,7 @@ async function quantizeTiles(
   const packed: Uint8Array[] = [];
   const losses = { gptq: 0, roundToNearest: 0, energy: 0 };
   for await (const part of inOrder(inTasks(outputRows(ctx, request), K), tasksAtOnce(pool), quantize)) {
-    if (!part.finite) {
-      const reason = 'has NaN or infinite elements, or a range too wide for any scale';
-      throw new StudioError('pass/bad-weight', { tensor: tensor.name, reason });
-    }
+    if (!part.finite) throw noFiniteScale(tensor.name);
     throwIfCancelled(ctx.signal);
     packed.push(part.packed);
     scales.set(part.scales, part.first * groups);
