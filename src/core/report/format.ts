@@ -33,6 +33,11 @@ export function formatBytes(bytes: number): string {
   return `${fixed(bytes / 1e9, 2)}${THIN}GB`;
 }
 
+/** For columns of text, and sentences beside them: all sizes in one unit, with at least three digits and a plain space. */
+export function plainMegabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e6 ? 3 : bytes < 1e7 ? 2 : 1)} MB`;
+}
+
 /** A bare number of megabytes for axes and columns whose heading names the unit. */
 export function formatMegabytes(bytes: number): string {
   return fixed(bytes / 1e6, bytes !== 0 && Math.abs(bytes) < 100_000 ? 3 : 1);

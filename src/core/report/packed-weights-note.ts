@@ -1,6 +1,7 @@
 /** Which of the two ways to hold packed weights suits a target, said from what was measured there. */
 import { compareLatency } from '../study/latency.ts';
 import type { TargetMeasurement, VariantResult } from '../study/results.ts';
+import { plainMegabytes } from './format.ts';
 
 /**
  * @param twin the same file on the same target with the other setting, where that was measured too
@@ -15,7 +16,7 @@ export function packedWeightsNotes(
   const packed = facts?.packedWeights;
   if (!packed || !measurement.latency) return [];
   const isExpanded = recipe.runtime.weightsAtLoad === 'dequantize';
-  const memory = `${megabytes(packed.expandedBytes)} of weights in memory instead of ${megabytes(packed.storedBytes)} (predicted)`;
+  const memory = `${plainMegabytes(packed.expandedBytes)} of weights in memory instead of ${plainMegabytes(packed.storedBytes)} (predicted)`;
   if (twin?.latency) {
     const difference = compareLatency(measurement.latency, twin.latency);
     const [here, there] = [measurement.latency, twin.latency].map(({ medianMs }) => milliseconds(medianMs));
@@ -43,8 +44,7 @@ export function packedWeightsNotes(
 
 function heapNote({ memory: here }: TargetMeasurement, { memory: there }: TargetMeasurement): string {
   const [own, other] = [here?.wasmHeapPeakBytes, there?.wasmHeapPeakBytes];
-  return own && other ? ` (heap ${megabytes(own)} and ${megabytes(other)}, measured)` : '';
+  return own && other ? ` (heap ${plainMegabytes(own)} and ${plainMegabytes(other)}, measured)` : '';
 }
 
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 0)} MB`;
 const milliseconds = (ms: number) => `${ms.toPrecision(3)} ms`;

@@ -2,6 +2,7 @@
 
 import type { Report } from '../study/results.ts';
 import { sameTarget } from '../study/run.ts';
+import { plainMegabytes } from './format.ts';
 import { type MetricCell, overallVerdict, type ReportRow, reportRows } from './rows.ts';
 import { formatTable } from './table.ts';
 
@@ -16,7 +17,7 @@ const verdictWords = {
 export function reportText(report: Report): string {
   const rows = reportRows(report);
   const lines: string[] = [
-    `${report.model.name}: ${megabytes(report.model.fileBytes)}, ${report.model.parameters.toLocaleString('en')} parameters`,
+    `${report.model.name}: ${plainMegabytes(report.model.fileBytes)}, ${report.model.parameters.toLocaleString('en')} parameters`,
     `Task: ${report.task.title}. Gate: at most ${gateText(report)} worse, at ${(report.gate.confidence * 100).toFixed(0)} % confidence.`,
   ];
   for (const own of rowsByTarget(rows)) {
@@ -75,7 +76,7 @@ function cells(report: Report, row: ReportRow): string[] {
   });
   return [
     `  ${row.variant}`,
-    row.fileBytes === null ? '-' : megabytes(row.fileBytes),
+    row.fileBytes === null ? '-' : plainMegabytes(row.fileBytes),
     row.fileRatio === null ? '' : change(row.fileRatio),
     row.medianMs === null ? '-' : `${significant(row.medianMs)} ms`,
     row.p5Ms === null || row.p95Ms === null ? '' : `${significant(row.p5Ms)}-${significant(row.p95Ms)}`,
@@ -93,10 +94,10 @@ function memoryText(row: ReportRow): string {
     ['heap', row.wasmHeapPeakBytes],
     ['process', row.processPeakBytes],
   ] as const;
-  const known = measured.flatMap(([kind, bytes]) => (bytes === null ? [] : [`${megabytes(bytes)} ${kind}`]));
+  const known = measured.flatMap(([kind, bytes]) => (bytes === null ? [] : [`${plainMegabytes(bytes)} ${kind}`]));
   if (known.length > 0) return known.join(' + ');
   const { weightBytes, predictedPeakActivationBytes: activations } = row;
-  return weightBytes === null || activations === null ? '-' : `~${megabytes(weightBytes + activations)}`;
+  return weightBytes === null || activations === null ? '-' : `~${plainMegabytes(weightBytes + activations)}`;
 }
 
 function metricText(report: Report, cell: MetricCell): string {
@@ -117,7 +118,6 @@ function gateText({ gate, task }: Report): string {
     : `${gate.maxWorse} (${metric})`;
 }
 
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e6 ? 3 : bytes < 1e7 ? 2 : 1)} MB`;
 const significant = (ms: number) =>
   ms < 1 ? ms.toFixed(3) : ms < 10 ? ms.toFixed(2) : ms < 1000 ? ms.toFixed(1) : ms.toFixed(0);
 

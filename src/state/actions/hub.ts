@@ -3,6 +3,7 @@ import { StudioError } from '../../core/base/errors/index.ts';
 import { parseHubAddress } from '../../core/hub/address.ts';
 import type { HubRef } from '../../core/hub/ref.ts';
 import { groupVariants, type HubVariant } from '../../core/hub/variants.ts';
+import { formatBytes } from '../../core/report/format.ts';
 import { openModel } from '../../services/engine.ts';
 import { hubAccess } from '../../services/hub/access.ts';
 import { type HubJob, type HubListing, listRepository } from '../../services/hub/client.ts';
@@ -31,7 +32,7 @@ export async function openHubVariant(listing: HubListing, variant: HubVariant): 
     notify({
       level: 'info',
       text: `${variant.graph.path} keeps more weights in other files than their names told.`,
-      advice: `It needs ${megabytes(needed)} in all. What is here is kept.`,
+      advice: `It needs ${formatBytes(needed)} in all. What is here is kept.`,
       action: {
         label: 'Download them too',
         run: () =>
@@ -63,14 +64,12 @@ export async function openHubRef(ref: HubRef, agreed: number = ref.byteLength ??
   await openHub(ref.repo, ref.path, get, (needed) => {
     notify({
       level: 'info',
-      text: `${ref.path} is ${megabytes(needed)} to download, and not what the link said.`,
+      text: `${ref.path} is ${formatBytes(needed)} to download, and not what the link said.`,
       advice: 'Nothing more was fetched.',
-      action: { label: `Download ${megabytes(needed)}`, run: () => void openHubRef(ref, needed) },
+      action: { label: `Download ${formatBytes(needed)}`, run: () => void openHubRef(ref, needed) },
     });
   });
 }
-
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 /** @param onMore told how many bytes it takes, when that is more than was agreed to */
 async function openHub(

@@ -32,7 +32,7 @@ describe('what is said of packed weights', () => {
   test('slower than the original: the setting, and its price', () => {
     const [note, ...more] = packedWeightsNotes(variant('as-stored'), timed(90), timed(10), undefined);
     expect(more).toEqual([]);
-    expect(note).toMatch(/91\.8 ms against the original's 10\.2 ms.*80 MB .* instead of 12 MB \(predicted\)/);
+    expect(note).toMatch(/91\.8 ms against the original's 10\.2 ms.*80\.0 MB .* instead of 12\.0 MB \(predicted\)/);
   });
 
   test('faster than the original: keep it', () => {
@@ -42,7 +42,7 @@ describe('what is said of packed weights', () => {
   test('measured both ways: which one suits, from either side', () => {
     const [stored, expanded] = [timed(90, 50e6), timed(10, 120e6)];
     expect(packedWeightsNotes(variant('as-stored'), stored, timed(10), expanded).join()).toMatch(
-      /91\.8 ms here, 10\.2 ms expanded when the model loads \(heap 50 MB and 120 MB, measured\); expanded suits/,
+      /91\.8 ms here, 10\.2 ms expanded when the model loads \(heap 50\.0 MB and 120\.0 MB, measured\); expanded suits/,
     );
     expect(packedWeightsNotes(variant('dequantize'), expanded, timed(10), stored).join()).toMatch(
       /10\.2 ms here, 91\.8 ms as stored .*; expanded suits/,
