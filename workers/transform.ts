@@ -1,6 +1,9 @@
 /** Entry of the transform worker: reads models and builds variants. */
+import { taskData } from '../src/core/study/task-data.ts';
 import type { TransformContract } from '../src/rpc/contract.ts';
 import { serve } from '../src/rpc/server.ts';
+import { giveAway } from '../src/rpc/transfer.ts';
+import { fetchedFiles } from '../src/runtime/fetched-files.ts';
 import { TransformEngine } from '../src/runtime/transform/transform-engine.ts';
 import { workerExecutor } from '../src/services/worker/worker-executor.ts';
 
@@ -15,6 +18,15 @@ serve<TransformContract>(
     },
     card: async ({ id, dims }) => engine.card(id, dims),
     nodes: ({ id, recipe }, job) => engine.nodes(id, recipe, job),
+    task: async (question) => {
+      const data = await taskData(question, fetchedFiles);
+      const { source, summary } = data;
+      const feeds = source.kind === 'agreement' ? source.feeds : [summary.latencyFeeds];
+      return giveAway(
+        data,
+        feeds.flatMap((one) => [...one.values()]),
+      );
+    },
     build: (request, job) => engine.build(request, job),
     save: ({ variant, fileName }, job) => engine.save(variant, fileName, job),
     lens: ({ variant, task, maxSamples }, job) => engine.lens(variant, task, maxSamples, job),

@@ -18,6 +18,7 @@ import type { Recipe } from '../core/recipe/schema.ts';
 import type { LedgerEntry } from '../core/step/ledger.ts';
 import type { OpenedSession, ProfileQuestion, SessionOptions, TaskSource } from '../core/study/ports.ts';
 import type { MemoryReading, VariantFacts } from '../core/study/results.ts';
+import type { TaskData, TaskQuestion } from '../core/study/task-data.ts';
 
 /** A serialized model in a browser. Small inputs of a build may share bytes with the user's own file. */
 export interface BrowserModelHandle {
@@ -151,6 +152,8 @@ export type TransformContract = {
     request: { readonly id: string; readonly recipe: Recipe };
     response: readonly NodeFact[];
   };
+  /** A task's data, fetched or drawn. */
+  task: { request: TaskQuestion; response: TaskData };
   /** The variant as a runtime takes it: weights in a file of their own. */
   build: {
     request: VariantRequest;

@@ -1,5 +1,6 @@
 /** The model that is open, with the worker that builds its variants. The store knows it by its key only. */
 import type { ModelCard } from '../core/analysis/card.ts';
+import { StudioError } from '../core/base/errors/index.ts';
 import type { JobContext } from '../core/base/progress.ts';
 import type { LensResult, SensitivityResult } from '../core/precision/results.ts';
 import { needsCalibration } from '../core/recipe/needs.ts';
@@ -28,6 +29,12 @@ let current: OpenModel | null = null;
 const cache = createResultCache();
 
 export function openedModel(): OpenModel | null {
+  return current;
+}
+
+/** @throws StudioError job/cancelled: whatever wanted it belonged to a model that has been closed */
+export function requireOpenedModel(): OpenModel {
+  if (!current) throw new StudioError('job/cancelled', {});
   return current;
 }
 

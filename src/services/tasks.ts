@@ -3,13 +3,12 @@
 import { type FreeInput, suggestInputs } from '../core/analysis/default-inputs.ts';
 import { StudioError } from '../core/base/errors/index.ts';
 import { canonicalJson } from '../core/base/json.ts';
-import type { JobContext } from '../core/base/progress.ts';
-import { loadTask } from '../core/eval/tasks/load-task.ts';
-import { randomFeeds } from '../core/eval/tasks/random-inputs.ts';
-import type { Feeds, InputSpec, TaskFiles, TaskSource } from '../core/eval/types.ts';
+import { agreementTask } from '../core/eval/tasks/agreement-task.ts';
+import type { Feeds, InputSpec } from '../core/eval/types.ts';
 import type { PreparedTask } from '../core/study/ports.ts';
 import type { Sample } from '../core/study/samples.ts';
 import type { TaskRef } from '../core/study/schema.ts';
+import { type TaskData, type TaskQuestion, taskSummary } from '../core/study/task-data.ts';
 import { taskDataBase } from './samples.ts';
 
 /** The user's own arrays, once read: one feeds a sample, and the expected outputs where they were given. */
@@ -27,41 +26,39 @@ export interface TaskContext {
   readonly arrays: UserArrays | null;
 }
 
-/** @throws StudioError task/* */
-export async function prepareTask(context: TaskContext, job: JobContext): Promise<PreparedTask> {
-  const source = taskSource(context);
-  const base = source.kind === 'sample-task' ? source.assetBase : '';
-  const task = await loadTask(source, fetchedFiles(base, job));
-  const { title, metrics, sampleCount } = task;
+/**
+ * @param ask has a worker get or draw the data: unpacking images takes longer than the page may stand still
+ * @throws StudioError task/*
+ */
+export async function prepareTask(
+  context: TaskContext,
+  ask: (question: TaskQuestion) => Promise<TaskData>,
+): Promise<PreparedTask> {
   const fingerprint = context.ref.kind === 'files' ? (context.arrays?.fingerprint ?? '') : '';
-  return {
-    source,
-    summary: { title, metrics, sampleCount, latencyFeeds: task.latencyFeeds() },
-    key: canonicalJson({ ref: context.ref, fingerprint }),
-  };
+  return { ...(await dataOf(context, ask)), key: canonicalJson({ ref: context.ref, fingerprint }) };
 }
 
-function taskSource({ ref, inputs, samples, arrays }: TaskContext): TaskSource {
+async function dataOf(
+  { ref, inputs, samples, arrays }: TaskContext,
+  ask: (question: TaskQuestion) => Promise<TaskData>,
+): Promise<TaskData> {
   switch (ref.kind) {
     case 'sample-task': {
       const sample = samples.find(({ task }) => task.id === ref.id);
       if (!sample) throw new StudioError('task/unknown', { task: ref.id });
-      return { kind: 'sample-task', id: ref.id, assetBase: taskDataBase(sample) };
+      return ask({ kind: 'sample-task', id: ref.id, assetBase: taskDataBase(sample) });
     }
     case 'random':
-      return {
-        kind: 'agreement',
-        feeds: randomFeeds(randomSpecs(ref, inputs), ref.samples, ref.seed),
-        generated: true,
-        references: null,
-      };
-    case 'files':
+      return ask({ kind: 'random', inputs: randomSpecs(ref, inputs), samples: ref.samples, seed: ref.seed });
+    case 'files': {
       if (!arrays)
         throw new StudioError('task/data-missing', {
           task: 'your own arrays',
           reason: 'they were not kept with the page; give them again',
         });
-      return { kind: 'agreement', feeds: arrays.feeds, references: arrays.references };
+      const source = { kind: 'agreement', feeds: arrays.feeds, references: arrays.references } as const;
+      return { source, summary: taskSummary(agreementTask(source)) };
+    }
   }
 }
 
@@ -74,14 +71,4 @@ function randomSpecs(ref: TaskRef & { kind: 'random' }, inputs: readonly FreeInp
       ? { name, dtype, dims: given.dims, distribution: given.distribution, max: given.max }
       : { name, dtype, dims, distribution, max };
   });
-}
-
-function fetchedFiles(base: string, job: JobContext): TaskFiles {
-  const controller = new AbortController();
-  job.signal.addEventListener('abort', () => controller.abort(), { once: true });
-  return async (name) => {
-    const response = await fetch(new URL(name, base), { signal: controller.signal });
-    if (!response.ok) throw new Error(`the server answered ${response.status}`);
-    return new Uint8Array(await response.arrayBuffer());
-  };
 }

@@ -32,11 +32,25 @@ export function measuredKey(recipe: Recipe, task: TaskRef, plan: RunPlan): strin
   return canonicalJson({ recipe: recipeIdentity(recipe), task, plan });
 }
 
-export function studyKeys({ study, ids }: StudyDraft): { id: string; key: string; recipe: Recipe }[] {
-  return ids.map((id, index) => {
+interface StudyKey {
+  readonly id: string;
+  readonly key: string;
+  readonly recipe: Recipe;
+}
+
+// Asked for after every report of progress; drafts never change.
+const keysOfDrafts = new WeakMap<StudyDraft, readonly StudyKey[]>();
+
+export function studyKeys(draft: StudyDraft): readonly StudyKey[] {
+  const known = keysOfDrafts.get(draft);
+  if (known) return known;
+  const { study, ids } = draft;
+  const keys = ids.map((id, index) => {
     const recipe = study.variants[index]!;
     return { id, recipe, key: measuredKey(recipe, study.task, study.plan) };
   });
+  keysOfDrafts.set(draft, keys);
+  return keys;
 }
 
 interface Merged {

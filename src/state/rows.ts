@@ -88,28 +88,59 @@ const compare = memoize(
       return { id, recipe, exact, shown: exact ?? last };
     });
     const baseline = entries[0]?.shown;
-    const rows = entries.map(({ id, recipe, exact, shown }, index): VariantRow => {
-      const isBaseline = index === 0;
+    const drawn = entries.map(({ id, recipe, exact, shown }, index): KnownRow => {
       const unfinished =
         !isComplete(exact, study.targets) || (freshSince !== null && isOlderThan(exact, freshSince, study.targets));
       const running = jobIds?.includes(id) === true && unfinished;
-      return {
-        id,
-        index,
-        letter: rowLetter(index),
-        name: recipe.name,
-        recipe,
-        isBaseline,
-        state: rowState(exact, shown, running),
-        facts: shown?.facts ?? null,
-        error: shown?.error ?? null,
-        cells: study.targets.map((target) => targetCell(target, index, shown, baseline, metrics[0], study.gate)),
-        size: isBaseline ? null : change(shown?.facts?.fileBytes, baseline?.facts?.fileBytes),
-      };
+      const state = rowState(exact, shown, running);
+      return rowOf(id, index, recipe, state, shown, baseline, study.targets, metrics[0], study.gate);
     });
+    lastRows = new Map(drawn.map((known) => [known.row.id, known]));
+    const rows = drawn.map(({ row }) => row);
     return { rows, targets: study.targets, metrics, gate: study.gate, task };
   },
 );
+
+interface KnownRow {
+  readonly inputs: Parameters<typeof variantRow>;
+  readonly row: VariantRow;
+}
+/** Of the last comparison, by id. */
+let lastRows: ReadonlyMap<string, KnownRow> = new Map();
+
+/** The same row while nothing of it has changed: of a run's many reports each is about one variant. */
+function rowOf(...inputs: KnownRow['inputs']): KnownRow {
+  const known = lastRows.get(inputs[0]);
+  if (known?.inputs.every((value, at) => Object.is(value, inputs[at]))) return known;
+  return { inputs, row: variantRow(...inputs) };
+}
+
+function variantRow(
+  id: string,
+  index: number,
+  recipe: Recipe,
+  state: RowState,
+  shown: MeasuredVariant | undefined,
+  baseline: MeasuredVariant | undefined,
+  targets: readonly Target[],
+  metric: MetricDefinition | undefined,
+  gate: Gate,
+): VariantRow {
+  const isBaseline = index === 0;
+  return {
+    id,
+    index,
+    letter: rowLetter(index),
+    name: recipe.name,
+    recipe,
+    isBaseline,
+    state,
+    facts: shown?.facts ?? null,
+    error: shown?.error ?? null,
+    cells: targets.map((target) => targetCell(target, index, shown, baseline, metric, gate)),
+    size: isBaseline ? null : change(shown?.facts?.fileBytes, baseline?.facts?.fileBytes),
+  };
+}
 
 /** @returns the same object while nothing that it depends on has changed */
 export function selectComparison(state: StudioState): Comparison {

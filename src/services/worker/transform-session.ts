@@ -9,6 +9,7 @@ import type { JobContext } from '../../core/base/progress.ts';
 import type { LensResult, SensitivityResult } from '../../core/precision/results.ts';
 import type { NodeFact } from '../../core/recipe/node-facts.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
+import type { TaskData, TaskQuestion } from '../../core/study/task-data.ts';
 import type { WorkerClient } from '../../rpc/client.ts';
 import type {
   BrowserModelHandle,
@@ -84,6 +85,12 @@ export class TransformSession {
   async build(variant: SessionVariant, job: JobContext): Promise<BuiltInWorker> {
     const { client, id } = await this.#current(job);
     return client.call('build', { ...variant, id }, job);
+  }
+
+  /** @throws StudioError task/*, job/cancelled, worker/crashed */
+  async task(question: TaskQuestion, job: JobContext): Promise<TaskData> {
+    const { client } = await this.#current(job);
+    return client.call('task', question, job);
   }
 
   /** The variant as a file to save. @param fileName of the graph, ending in .onnx */

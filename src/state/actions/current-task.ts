@@ -4,15 +4,19 @@ import type { JobContext } from '../../core/base/progress.ts';
 import type { PreparedTask } from '../../core/study/ports.ts';
 import type { TaskRef } from '../../core/study/schema.ts';
 import { userArrays } from '../../services/arrays.ts';
+import { requireOpenedModel } from '../../services/engine.ts';
 import { requireTensorInputs, tensorInputs } from '../card-facts.ts';
 import { studio } from '../store.ts';
 
 /** @throws StudioError task/* */
 export async function prepareCurrentTask(ref: TaskRef, card: ModelCard, job: JobContext): Promise<PreparedTask> {
-  // Loaded with the first run: image packs, decoders and metrics are no part of the first screen.
+  // Loaded with the first run: it is no part of the first screen.
   const { prepareTask } = await import('../../services/tasks.ts');
   const samples = studio.getState().samples ?? [];
-  return prepareTask({ ref, inputs: inputsFor(ref, card), samples, arrays: userArrays(ref) }, job);
+  const { session } = requireOpenedModel();
+  return prepareTask({ ref, inputs: inputsFor(ref, card), samples, arrays: userArrays(ref) }, (question) =>
+    session.task(question, job),
+  );
 }
 
 /** Only random inputs have to be made; a sample's task and the user's arrays bring their own. */

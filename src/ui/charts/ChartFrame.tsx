@@ -1,5 +1,6 @@
 import { type ReactNode, useRef } from 'react';
 import { PanelBoundary } from '../components/PanelBoundary.tsx';
+import { useTurnToDraw } from '../in-turn.ts';
 import styles from './charts.module.css';
 import { SaveChart } from './SaveChart.tsx';
 
@@ -46,6 +47,7 @@ export function ChartFrame({
   children,
 }: ChartFrameProps) {
   const figure = useRef<HTMLElement>(null);
+  const due = useTurnToDraw();
   return (
     <figure ref={figure} className={styles.frame} aria-label={`${title}. ${summary}`}>
       <header className={styles.frameHead}>
@@ -76,7 +78,7 @@ export function ChartFrame({
         {empty ? (
           <p className={styles.empty}>{empty}</p>
         ) : (
-          <PanelBoundary name={`${title} chart`}>{children}</PanelBoundary>
+          <PanelBoundary name={`${title} chart`}>{due && children}</PanelBoundary>
         )}
       </div>
       <figcaption className={styles.summary}>{summary}</figcaption>

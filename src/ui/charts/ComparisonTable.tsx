@@ -1,4 +1,4 @@
-import { Fragment } from 'react';
+import { Fragment, memo } from 'react';
 import type { MetricDefinition } from '../../core/eval/types.ts';
 import { measuredTargetName } from '../../core/report/rows.ts';
 import type { Comparison, TargetCell, VariantRow } from '../../state/rows.ts';
@@ -13,6 +13,7 @@ import { SenderTableRow } from './SenderTableRow.tsx';
 /** The charts as figures: same order, same words, every number with its unit, spread and count. */
 export function ComparisonTable({ comparison }: { readonly comparison: Comparison }) {
   const { rows, targets } = comparison;
+  const hasGpu = targets.some(({ provider }) => provider === 'webgpu');
   const sender = useStudio(selectSender);
   const theirs = sender?.metric;
   // Before anything is measured here, only the sender's metric is known.
@@ -42,7 +43,7 @@ export function ComparisonTable({ comparison }: { readonly comparison: Compariso
             <th scope="col">
               Heap peak<span className={styles.sub}>measured</span>
             </th>
-            {targets.some(({ provider }) => provider === 'webgpu') && (
+            {hasGpu && (
               <th scope="col">
                 GPU buffers<span className={styles.sub}>measured</span>
               </th>
@@ -70,7 +71,14 @@ export function ComparisonTable({ comparison }: { readonly comparison: Compariso
           {rows.flatMap((row) =>
             row.cells.map((cell, index) => (
               <Fragment key={`${row.id}/${cell.key}`}>
-                <Row row={row} cell={cell} first={index === 0} comparison={comparison} metrics={metrics} />
+                <Row
+                  row={row}
+                  cell={cell}
+                  first={index === 0}
+                  baseline={row.isBaseline ? undefined : rows[0]?.cells.find(({ key }) => key === cell.key)}
+                  hasGpu={hasGpu}
+                  metrics={metrics}
+                />
                 {sender && (
                   <SenderTableRow
                     row={row}
@@ -95,15 +103,17 @@ interface RowProps {
   readonly cell: TargetCell;
   /** The first target of its variant carries the facts of the file. */
   readonly first: boolean;
-  readonly comparison: Comparison;
+  /** On the same target; absent for itself. */
+  readonly baseline: TargetCell | undefined;
+  /** There is a column of GPU buffers. */
+  readonly hasGpu: boolean;
   readonly metrics: readonly MetricDefinition[];
 }
 
-function Row({ row, cell, first, comparison, metrics }: RowProps) {
+const Row = memo(function Row({ row, cell, first, baseline, hasGpu, metrics }: RowProps) {
   const { facts } = row;
   const measurement = cell.measurement;
   const memory = measurement?.memory;
-  const baseline = comparison.rows[0]?.cells.find(({ key }) => key === cell.key);
   const heap = memory?.wasmHeapPeakBytes ?? memory?.processPeakBytes ?? null;
   return (
     <tr className={row.state === 'stale' ? styles.stale : undefined}>
@@ -120,16 +130,14 @@ function Row({ row, cell, first, comparison, metrics }: RowProps) {
       <td>{first && facts ? formatBytes(facts.weightBytes) : ''}</td>
       <td>{first && facts ? bytesOr(facts.predictedPeakActivationBytes, 'unknown') : ''}</td>
       <td>{bytesOr(heap, '–')}</td>
-      {comparison.targets.some(({ provider }) => provider === 'webgpu') && (
-        <td>{bytesOr(memory?.gpuBufferPeakBytes ?? null, '–')}</td>
-      )}
+      {hasGpu && <td>{bytesOr(memory?.gpuBufferPeakBytes ?? null, '–')}</td>}
       <LatencyCell cell={cell} />
       <td>
         {measurement?.createMs != null ? formatMs(measurement.createMs) : '–'}
         <Sub text={measurement?.firstRunMs != null ? `first ${formatMs(measurement.firstRunMs)}` : undefined} />
       </td>
       {metrics.map((metric) => (
-        <MetricTableCell key={metric.id} metric={metric} cell={cell} baseline={row.isBaseline ? undefined : baseline} />
+        <MetricTableCell key={metric.id} metric={metric} cell={cell} baseline={baseline} />
       ))}
       <td className={styles.reason}>
         {row.error?.message ?? measurement?.error?.message ?? (
@@ -141,7 +149,7 @@ function Row({ row, cell, first, comparison, metrics }: RowProps) {
       </td>
     </tr>
   );
-}
+});
 
 function LatencyCell({ cell }: { readonly cell: TargetCell }) {
   const latency = cell.measurement?.latency;

@@ -147,8 +147,7 @@ const HandoverDialog = lazy(() => import('../handover/HandoverDialog.tsx'));
 
 function DownloadMenu() {
   const handsOver = useStudio((state) => state.panel === 'handover');
-  const { rows } = useStudio(selectComparison);
-  const selectedId = useStudio((state) => state.selectedId);
+  const row = useStudio((state) => selectComparison(state).rows.find(({ id }) => id === state.selectedId));
   return (
     <>
       <ActionMenu
@@ -158,7 +157,7 @@ function DownloadMenu() {
             <span className={styles.optional}>Download</span>
           </Button>
         }
-        actions={downloadActions(rows.find(({ id }) => id === selectedId))}
+        actions={downloadActions(row)}
         groups={[{ title: 'Report', actions: reportActions() }]}
       />
       {handsOver && (

@@ -23,9 +23,8 @@ const SECTIONS: readonly { readonly id: StepSection; readonly title: string }[] 
 
 /** The recipe of the selected variant as a form, drawn from the schemas of the steps. */
 export function RecipePanel() {
-  const { rows, targets } = useStudio(selectComparison);
-  const selectedId = useStudio((state) => state.selectedId);
-  const row = rows.find(({ id }) => id === selectedId);
+  const targets = useStudio((state) => selectComparison(state).targets);
+  const row = useStudio((state) => selectComparison(state).rows.find(({ id }) => id === state.selectedId));
   if (!row) return null;
   const edit = (change: (recipe: Recipe) => Recipe, tag?: string) => studio.getState().editRecipe(row.id, change, tag);
   if (row.isBaseline)

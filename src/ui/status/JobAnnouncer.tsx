@@ -42,15 +42,29 @@ export default function JobAnnouncer() {
     if (updateReady) setMessage('A new version is ready. Reload is in the status line.');
   }, [updateReady]);
 
-  useEffect(() => {
-    document.title = tabTitle(modelName, (job ?? opening)?.progress ?? null, running || opening !== null);
-  }, [job, opening, running, modelName]);
+  const title = tabTitle(modelName, (job ?? opening)?.progress ?? null, running || opening !== null);
+  useTabTitle(title);
 
   return (
     <output className="visually-hidden" aria-live="polite">
       {message}
     </output>
   );
+}
+
+const TITLE_INTERVAL_MS = 1000;
+
+/** Each new title goes through the browser's own process, which can take longer than drawing the page. */
+function useTabTitle(title: string): void {
+  const setAt = useRef(Number.NEGATIVE_INFINITY);
+  useEffect(() => {
+    const set = () => {
+      setAt.current = performance.now();
+      if (document.title !== title) document.title = title;
+    };
+    const timer = setTimeout(set, Math.max(0, setAt.current + TITLE_INTERVAL_MS - performance.now()));
+    return () => clearTimeout(timer);
+  }, [title]);
 }
 
 export function tabTitle(

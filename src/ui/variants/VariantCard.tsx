@@ -1,5 +1,5 @@
 import { Ellipsis } from 'lucide-react';
-import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import type { MetricDefinition } from '../../core/eval/types.ts';
 import type { VariantRow } from '../../state/rows.ts';
@@ -22,7 +22,8 @@ interface VariantCardProps {
   readonly sender: SenderView | null;
 }
 
-export function VariantCard({ row, baseline, metric, count, selected, full, sender }: VariantCardProps) {
+export const VariantCard = memo(function VariantCard(props: VariantCardProps) {
+  const { row, baseline, metric, count, selected, full, sender } = props;
   const [renaming, setRenaming] = useState(false);
   const card = useRef<HTMLElement>(null);
   const nameButton = useRef<HTMLButtonElement>(null);
@@ -80,7 +81,7 @@ export function VariantCard({ row, baseline, metric, count, selected, full, send
       <CardBody row={row} baseline={baseline} metric={metric} sender={sender} />
     </article>
   );
-}
+});
 
 interface RenameProps {
   readonly name: string;
