@@ -11,6 +11,7 @@ import { PanelBoundary } from './components/PanelBoundary.tsx';
 import { Segmented } from './components/Segmented.tsx';
 import { DetailsView } from './details/DetailsView.tsx';
 import { plural } from './format.ts';
+import { useTurnToDraw } from './in-turn.ts';
 import { ModelDialog } from './model/ModelDialog.tsx';
 import { ModelSummary } from './model/ModelSummary.tsx';
 import { RecipePanel } from './recipe/RecipePanel.tsx';
@@ -50,7 +51,7 @@ export default function Workbench() {
           <ModelSummary />
         </PanelBoundary>
         <PanelBoundary name="recipe">
-          <RecipePanel />
+          <SideRecipe />
         </PanelBoundary>
       </aside>
       <div className={styles.content}>
@@ -100,6 +101,11 @@ export default function Workbench() {
       </div>
     </main>
   );
+}
+
+/** Its many fields come a frame after the cards, which are what is looked at first. */
+function SideRecipe() {
+  return useTurnToDraw() ? <RecipePanel /> : null;
 }
 
 /** Links of the future may name views that this version has not. */
