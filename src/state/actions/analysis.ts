@@ -4,6 +4,7 @@ import { type ErrorRecord, toErrorRecord } from '../../core/base/errors/index.ts
 import type { JobContext } from '../../core/base/progress.ts';
 import type { SensitivityResult } from '../../core/precision/results.ts';
 import { layerErrors, layerSensitivity, type OpenModel, openedModel } from '../../services/engine.ts';
+import { fetchRuntime } from '../../services/runtime-files.ts';
 import { lensKey, taskKey } from '../analysis-slice.ts';
 import type { LoadedModel } from '../model-slice.ts';
 import type { JobKind } from '../run-slice.ts';
@@ -42,6 +43,7 @@ export async function longJob<T>({ kind, work, finish, fail }: LongJob<T>): Prom
   try {
     await workersAreFree();
     throwIfCancelled(job.signal);
+    await fetchRuntime(draft.study.targets, job);
     const working = work({
       opened,
       model,

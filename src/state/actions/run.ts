@@ -5,6 +5,7 @@ import { toErrorRecord } from '../../core/base/errors/index.ts';
 import type { Environment, Report } from '../../core/study/results.ts';
 import { runStudy } from '../../core/study/run.ts';
 import { openedModel, studyHost } from '../../services/engine.ts';
+import { fetchRuntime } from '../../services/runtime-files.ts';
 import { taskDims } from '../card-facts.ts';
 import type { LoadedModel } from '../model-slice.ts';
 import { selectNeedsRun } from '../rows.ts';
@@ -34,6 +35,7 @@ export async function runAll({ fresh = false }: RunOptions = {}): Promise<void> 
   try {
     await workersAreFree();
     throwIfCancelled(job.signal);
+    await fetchRuntime(study.targets, job);
     const run = runStudy({
       study,
       host,
