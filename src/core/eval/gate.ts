@@ -3,7 +3,7 @@
  * the difference, so that too few samples give "inconclusive" and never a lucky pass.
  */
 import { formatAmount, formatMetric, formatSampleCount } from './format.ts';
-import { type DifferenceMode, type Interval, MIN_SAMPLES, pairedDifference } from './intervals.ts';
+import { type Difference, type DifferenceMode, type Interval, MIN_SAMPLES, pairedDifference } from './intervals.ts';
 import type { Evaluation, GateRule, MetricDefinition, MetricValue, SampleScores, VerdictRecord } from './types.ts';
 
 export interface GateInput {
@@ -64,9 +64,7 @@ function worseningOf(
   });
   if (original.scores && variant.scores) {
     const n = Math.min(original.scores.numerators.length, variant.scores.numerators.length);
-    const { value, interval } = pairedDifference(first(original.scores, n), first(variant.scores, n), mode, {
-      confidence: gate.confidence,
-    });
+    const { value, interval } = difference(original.scores, variant.scores, n, mode, gate.confidence);
     return oriented(value, interval, n);
   }
   const interval =
@@ -74,6 +72,30 @@ function worseningOf(
       ? ([(after.interval[0] - before.interval[1]) / scale, (after.interval[1] - before.interval[0]) / scale] as const)
       : undefined;
   return oriented((after.value - before.value) / scale, interval, Math.min(before.n, after.n));
+}
+
+interface KnownDifference {
+  readonly original: SampleScores;
+  readonly mode: DifferenceMode;
+  readonly confidence: number;
+  readonly result: Difference;
+}
+const lastDifferences = new WeakMap<SampleScores, KnownDifference>();
+
+/** Resampled once for as long as the scores are the same objects: moving the gate's limit asks nothing new. */
+function difference(
+  original: SampleScores,
+  variant: SampleScores,
+  n: number,
+  mode: DifferenceMode,
+  confidence: number,
+): Difference {
+  const known = lastDifferences.get(variant);
+  if (known && known.original === original && known.mode === mode && known.confidence === confidence)
+    return known.result;
+  const result = pairedDifference(first(original, n), first(variant, n), mode, { confidence });
+  lastDifferences.set(variant, { original, mode, confidence, result });
+  return result;
 }
 
 /**

@@ -1,18 +1,23 @@
 /** Applies the gate to what was measured on one target. */
+import { throwIfCancelled } from '../base/cancel.ts';
 import { judge } from '../eval/gate.ts';
 import type { MetricDefinition } from '../eval/types.ts';
 import type { TargetMeasurement, Verdict } from './results.ts';
 import type { StudyRun } from './run.ts';
 import type { Gate, Target } from './schema.ts';
 
-export function judgeTarget<Handle>(run: StudyRun<Handle>, target: Target): void {
+export async function judgeTarget<Handle>(run: StudyRun<Handle>, target: Target): Promise<void> {
   const [definition] = run.metrics;
   const { gate } = run.request.study;
   const original = originalEvaluation(run, target);
   for (const [index] of run.variants.entries()) {
     const measurement = run.measurement(index, target);
-    if (measurement)
-      run.setMeasurement(index, { ...measurement, verdict: verdictOf(index, measurement, definition, gate, original) });
+    if (!measurement) continue;
+    // Resampling takes up to tens of milliseconds a variant, and the host may be a page.
+    await run.request.job.yield();
+    throwIfCancelled(run.request.job.signal);
+    const verdict = verdictOf(index, measurement, definition, gate, original);
+    run.setMeasurement(index, { ...measurement, verdict });
   }
 }
 

@@ -53,7 +53,7 @@ export async function runStudy<Handle>(request: StudyRequest<Handle>): Promise<R
     for (const [index, variant] of built.entries())
       if (variant) contestants.push({ index, recipe: study.variants[index]!, variant });
     await measureTarget({ run, target, contestants, task, originals });
-    judgeTarget(run, target);
+    await judgeTarget(run, target);
   }
   return run.report();
 }
