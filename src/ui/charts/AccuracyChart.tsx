@@ -56,7 +56,7 @@ export function AccuracyChart({ comparison }: { readonly comparison: Comparison 
     >
       <ResponsiveContainer width="100%" height="100%">
         <ScatterChart margin={MARGIN} title="Accuracy">
-          <CartesianGrid horizontal={false} stroke="var(--grid)" />
+          <CartesianGrid syncWithTicks horizontal={false} stroke="var(--grid)" />
           <XAxis
             type="number"
             dataKey="at"

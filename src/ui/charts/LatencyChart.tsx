@@ -22,7 +22,7 @@ export function LatencyChart({ comparison }: { readonly comparison: Comparison }
     >
       <ResponsiveContainer width="100%" height="100%">
         <BarChart layout="vertical" data={points} margin={MARGIN} barCategoryGap="22%" barGap={1} title="Latency">
-          <CartesianGrid horizontal={false} stroke="var(--grid)" />
+          <CartesianGrid syncWithTicks horizontal={false} stroke="var(--grid)" />
           <XAxis
             type="number"
             tick={AXIS_TICK}

@@ -48,7 +48,7 @@ export function MemoryChart({ comparison }: { readonly comparison: Comparison })
           <defs>
             <HatchPattern id={hatch} colour="var(--series-activations)" />
           </defs>
-          <CartesianGrid horizontal={false} stroke="var(--grid)" />
+          <CartesianGrid syncWithTicks horizontal={false} stroke="var(--grid)" />
           <XAxis type="number" tick={AXIS_TICK} tickLine={false} axisLine={false} height={18} tickCount={4} />
           <YAxis
             type="category"

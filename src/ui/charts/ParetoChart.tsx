@@ -32,7 +32,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
   const limit = definition ? gateLimit(baseline?.value, comparison.gate, definition) : null;
   const scale = accuracyScale(accuracyPoints(comparison), limit, full);
   const points = definition ? paretoPoints(comparison, objective, definition, scale.domain) : [];
-  const crowded = crowdedIds(points);
+  const crowded = crowdedIds(points, scale.domain);
   const label = (point: ParetoPoint) => (crowded.has(point.id) ? point.letter : pointLabel(point));
   const onLine = points.filter(({ dominated, at, y }) => !dominated && at === y).sort((a, b) => a.x - b.x);
   const offLine = points.filter((point) => !onLine.includes(point));
@@ -179,10 +179,10 @@ function pointLabel({ letter, name }: ParetoPoint): string {
  * Points so close that their names would run into each other: their letters do, the cards and the table have the names.
  * A name takes about a fifth of the width, a line of text about a twelfth of the height.
  */
-export function crowdedIds(points: readonly ParetoPoint[]): Set<string> {
-  const span = (values: readonly number[]) => Math.max(...values) - Math.min(...values) || 1;
-  const width = span(points.map(({ x }) => x));
-  const height = span(points.map(({ at }) => at));
+export function crowdedIds(points: readonly ParetoPoint[], [low, high]: readonly [number, number]): Set<string> {
+  const xs = points.map(({ x }) => x);
+  const width = Math.max(...xs) - Math.min(...xs) || 1;
+  const height = high - low || 1;
   const near = (a: ParetoPoint, b: ParetoPoint) =>
     a !== b && Math.abs(a.x - b.x) < width / 5 && Math.abs(a.at - b.at) < height / 12;
   return new Set(points.filter((a) => points.some((b) => near(a, b))).map(({ id }) => id));

@@ -4,7 +4,7 @@ import type { JobKind } from '../../state/run-slice.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { comparisonSummary } from '../charts/summaries.ts';
-import { progressShare } from './StatusBar.tsx';
+import { progressCount, progressShare } from './StatusBar.tsx';
 
 const STARTED: Readonly<Record<JobKind, string>> = {
   run: 'Run started.',
@@ -16,7 +16,10 @@ const STARTED: Readonly<Record<JobKind, string>> = {
   ceilings: 'Measuring what this device can do.',
 };
 
-/** Tells assistive technology when a job starts and ends (not every percent of it), what waits, and keeps the tab's title. */
+/** Often enough to know that it goes on, seldom enough to be let finish speaking. */
+const PROGRESS_INTERVAL_MS = 15_000;
+
+/** Tells assistive technology when a job starts and ends, now and then how far it is, what waits, and keeps the tab's title. */
 export default function JobAnnouncer() {
   const job = useStudio((state) => state.job);
   const opening = useStudio((state) => state.opening);
@@ -41,6 +44,15 @@ export default function JobAnnouncer() {
   useEffect(() => {
     if (updateReady) setMessage('A new version is ready. Reload is in the status line.');
   }, [updateReady]);
+
+  useEffect(() => {
+    if (!running) return undefined;
+    const timer = setInterval(() => {
+      const progress = studio.getState().job?.progress;
+      if (progress) setMessage(`${progress.stage}, ${progressCount(progress)}`);
+    }, PROGRESS_INTERVAL_MS);
+    return () => clearInterval(timer);
+  }, [running]);
 
   const title = tabTitle(modelName, (job ?? opening)?.progress ?? null, running || opening !== null);
   useTabTitle(title);

@@ -81,8 +81,10 @@ describe('axis helpers', () => {
       dominated: false,
     });
     const points = [at('O', 38_700, 1), at('A', 39_700, 1), at('B', 13_000, 1), at('C', 12_400, 0.9)];
-    expect([...crowdedIds(points)]).toEqual(['O', 'A']);
-    expect(crowdedIds([at('O', 1, 1)]).size).toBe(0);
+    expect([...crowdedIds(points, [0.9, 1])]).toEqual(['O', 'A']);
+    // An axis that goes far beyond the points leaves their names little height.
+    expect([...crowdedIds(points, [0, 2])]).toEqual(['O', 'A', 'B', 'C']);
+    expect(crowdedIds([at('O', 1, 1)], [0, 2]).size).toBe(0);
   });
 
   it('wraps names at a space into two lines at most', () => {
