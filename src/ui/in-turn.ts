@@ -18,9 +18,9 @@ export function takeTurn(draw: () => void): () => void {
 function schedule(): void {
   if (scheduled || waiting.size === 0) return;
   scheduled = true;
-  // After the frame: what the part before began by its size (charts do) is then drawn. Hidden pages have no frames.
+  // A frame later than the next: what waits for its size (charts do) is drawn between. Hidden pages have no frames.
   if (document.hidden) setTimeout(next);
-  else requestAnimationFrame(() => setTimeout(next));
+  else requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(next)));
 }
 
 function next(): void {

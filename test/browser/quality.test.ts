@@ -17,7 +17,7 @@ const LINE = { bitsPerSecond: 20e6, latencyMs: 20 };
  * Other programs on the machine only ever add time, so the best of a few attempts is what the page itself takes; what is
  * wrong with the page is wrong in each of them.
  */
-const ATTEMPTS = 3;
+const ATTEMPTS = 5;
 
 const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
 let app: App;
@@ -114,7 +114,7 @@ describe(`over ${LINE.bitsPerSecond / 1e6} Mbit/s, with a cold cache`, () => {
 
   test('the page is painted within 1 s and answers within 2 s', async () => {
     const loads: (typeof watched)[] = [];
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1)
+    for (let attempt = 0; attempt < 3; attempt += 1)
       loads.push(
         await onFreshPage(`${line.url}#press`, async (page) => {
           await until(page, () => watched.answered > 0, 30_000);

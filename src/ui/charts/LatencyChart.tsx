@@ -3,7 +3,16 @@ import type { Comparison } from '../../state/rows.ts';
 import { formatMs, formatMsNumber } from '../format.ts';
 import { ChartFrame } from './ChartFrame.tsx';
 import { type LatencyPoint, latencyPoints, niceTicks } from './chart-data.ts';
-import { AXIS_TICK, ChartTooltip, emptyText, LABEL_WIDTH, MARGIN, targetColour, VariantTick } from './chart-parts.tsx';
+import {
+  AXIS_TICK,
+  ChartTooltip,
+  emptyText,
+  InTwoTurns,
+  LABEL_WIDTH,
+  MARGIN,
+  targetColour,
+  VariantTick,
+} from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { latencySummary } from './summaries.ts';
 
@@ -21,53 +30,55 @@ export function LatencyChart({ comparison }: { readonly comparison: Comparison }
       empty={points.length === 0 ? emptyText(comparison, 'latency') : null}
     >
       <ResponsiveContainer width="100%" height="100%">
-        <BarChart layout="vertical" data={points} margin={MARGIN} barCategoryGap="22%" barGap={1} title="Latency">
-          <CartesianGrid syncWithTicks horizontal={false} stroke="var(--grid)" />
-          <XAxis
-            type="number"
-            tick={AXIS_TICK}
-            tickLine={false}
-            axisLine={false}
-            height={18}
-            domain={[0, longest]}
-            ticks={niceTicks([0, longest])}
-          />
-          <YAxis
-            type="category"
-            dataKey="id"
-            width={LABEL_WIDTH}
-            interval={0}
-            tickLine={false}
-            axisLine={false}
-            tick={(props) => <VariantTick {...props} rows={points} />}
-          />
-          <Tooltip
-            cursor={{ fill: 'var(--surface-2)', opacity: 0.6 }}
-            isAnimationActive={false}
-            content={({ payload }) => (
-              <LatencyTooltip point={payload?.[0]?.payload as LatencyPoint} targets={targets} />
-            )}
-          />
-          {targets.map(({ key }) => (
-            <Bar
-              key={key}
-              dataKey={(point: LatencyPoint) => point.byTarget[key]?.median}
-              name={key}
-              fill={targetColour(key)}
+        <InTwoTurns>
+          <BarChart layout="vertical" data={points} margin={MARGIN} barCategoryGap="22%" barGap={1} title="Latency">
+            <CartesianGrid syncWithTicks horizontal={false} stroke="var(--grid)" />
+            <XAxis
+              type="number"
+              tick={AXIS_TICK}
+              tickLine={false}
+              axisLine={false}
+              height={18}
+              domain={[0, longest]}
+              ticks={niceTicks([0, longest])}
+            />
+            <YAxis
+              type="category"
+              dataKey="id"
+              width={LABEL_WIDTH}
+              interval={0}
+              tickLine={false}
+              axisLine={false}
+              tick={(props) => <VariantTick {...props} rows={points} />}
+            />
+            <Tooltip
+              cursor={{ fill: 'var(--surface-2)', opacity: 0.6 }}
               isAnimationActive={false}
-              maxBarSize={18}
-              shape={(props: unknown) => <LabelledBar {...(props as LabelledBarProps)} target={key} />}
-            >
-              <ErrorBar
-                dataKey={(point: LatencyPoint) => whisker(point, key)}
+              content={({ payload }) => (
+                <LatencyTooltip point={payload?.[0]?.payload as LatencyPoint} targets={targets} />
+              )}
+            />
+            {targets.map(({ key }) => (
+              <Bar
+                key={key}
+                dataKey={(point: LatencyPoint) => point.byTarget[key]?.median}
+                name={key}
+                fill={targetColour(key)}
                 isAnimationActive={false}
-                width={5}
-                stroke="var(--text)"
-                strokeWidth={1.2}
-              />
-            </Bar>
-          ))}
-        </BarChart>
+                maxBarSize={18}
+                shape={(props: unknown) => <LabelledBar {...(props as LabelledBarProps)} target={key} />}
+              >
+                <ErrorBar
+                  dataKey={(point: LatencyPoint) => whisker(point, key)}
+                  isAnimationActive={false}
+                  width={5}
+                  stroke="var(--text)"
+                  strokeWidth={1.2}
+                />
+              </Bar>
+            ))}
+          </BarChart>
+        </InTwoTurns>
       </ResponsiveContainer>
     </ChartFrame>
   );

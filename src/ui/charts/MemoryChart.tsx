@@ -4,7 +4,16 @@ import type { Comparison } from '../../state/rows.ts';
 import { formatBytes, formatMegabytes } from '../format.ts';
 import { ChartFrame, type LegendItem } from './ChartFrame.tsx';
 import { type MemoryPoint, type MemorySeries, memoryPoints, memorySeries } from './chart-data.ts';
-import { AXIS_TICK, ChartTooltip, emptyText, HatchPattern, LABEL_WIDTH, MARGIN, VariantTick } from './chart-parts.tsx';
+import {
+  AXIS_TICK,
+  ChartTooltip,
+  emptyText,
+  HatchPattern,
+  InTwoTurns,
+  LABEL_WIDTH,
+  MARGIN,
+  VariantTick,
+} from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { memorySummary } from './summaries.ts';
 
@@ -44,80 +53,82 @@ export function MemoryChart({ comparison }: { readonly comparison: Comparison })
       empty={points.length === 0 ? emptyText(comparison, 'memory') : null}
     >
       <ResponsiveContainer width="100%" height="100%">
-        <BarChart layout="vertical" data={points} margin={MARGIN} barCategoryGap="18%" barGap={1} title="Memory">
-          <defs>
-            <HatchPattern id={hatch} colour="var(--series-activations)" />
-          </defs>
-          <CartesianGrid syncWithTicks horizontal={false} stroke="var(--grid)" />
-          <XAxis type="number" tick={AXIS_TICK} tickLine={false} axisLine={false} height={18} tickCount={4} />
-          <YAxis
-            type="category"
-            dataKey="id"
-            width={LABEL_WIDTH}
-            interval={0}
-            tickLine={false}
-            axisLine={false}
-            tick={(props) => <VariantTick {...props} rows={points} />}
-          />
-          <Tooltip
-            cursor={{ fill: 'var(--surface-2)', opacity: 0.6 }}
-            isAnimationActive={false}
-            content={({ payload }) => <MemoryTooltip point={payload?.[0]?.payload as MemoryPoint} series={series} />}
-          />
-          <Bar
-            dataKey={(point: MemoryPoint) => point.weights / MEGA}
-            name="weights"
-            stackId="predicted"
-            fill="var(--series-weights)"
-            isAnimationActive={false}
-            maxBarSize={14}
-          >
-            {labelled && (
-              <LabelList
-                position="right"
-                className={styles.valueLabel}
-                valueAccessor={(entry) => weightsLabel((entry as { payload?: MemoryPoint }).payload)}
-              />
-            )}
-          </Bar>
-          <Bar
-            dataKey={(point: MemoryPoint) => (point.activations ?? 0) / MEGA}
-            name="activations"
-            stackId="predicted"
-            fill={`url(#${hatch})`}
-            stroke="var(--series-activations)"
-            strokeWidth={1}
-            isAnimationActive={false}
-            maxBarSize={14}
-          >
-            {labelled && (
-              <LabelList
-                position="right"
-                className={styles.valueLabel}
-                valueAccessor={(entry) => predictedLabel((entry as { payload?: MemoryPoint }).payload)}
-              />
-            )}
-          </Bar>
-          {series.map((item) => (
+        <InTwoTurns>
+          <BarChart layout="vertical" data={points} margin={MARGIN} barCategoryGap="18%" barGap={1} title="Memory">
+            <defs>
+              <HatchPattern id={hatch} colour="var(--series-activations)" />
+            </defs>
+            <CartesianGrid syncWithTicks horizontal={false} stroke="var(--grid)" />
+            <XAxis type="number" tick={AXIS_TICK} tickLine={false} axisLine={false} height={18} tickCount={4} />
+            <YAxis
+              type="category"
+              dataKey="id"
+              width={LABEL_WIDTH}
+              interval={0}
+              tickLine={false}
+              axisLine={false}
+              tick={(props) => <VariantTick {...props} rows={points} />}
+            />
+            <Tooltip
+              cursor={{ fill: 'var(--surface-2)', opacity: 0.6 }}
+              isAnimationActive={false}
+              content={({ payload }) => <MemoryTooltip point={payload?.[0]?.payload as MemoryPoint} series={series} />}
+            />
             <Bar
-              key={item.key}
-              dataKey={(point: MemoryPoint) => (point[item.key] ?? 0) / MEGA}
-              name={item.key}
-              stackId={`measured-${item.target}`}
-              fill={COLOURS[item.kind]}
+              dataKey={(point: MemoryPoint) => point.weights / MEGA}
+              name="weights"
+              stackId="predicted"
+              fill="var(--series-weights)"
               isAnimationActive={false}
               maxBarSize={14}
             >
-              {(labelled || item.target === series[0]?.target) && isLastOfStack(item, series) && (
+              {labelled && (
                 <LabelList
                   position="right"
                   className={styles.valueLabel}
-                  valueAccessor={(entry) => measuredLabel((entry as { payload?: MemoryPoint }).payload, item.target)}
+                  valueAccessor={(entry) => weightsLabel((entry as { payload?: MemoryPoint }).payload)}
                 />
               )}
             </Bar>
-          ))}
-        </BarChart>
+            <Bar
+              dataKey={(point: MemoryPoint) => (point.activations ?? 0) / MEGA}
+              name="activations"
+              stackId="predicted"
+              fill={`url(#${hatch})`}
+              stroke="var(--series-activations)"
+              strokeWidth={1}
+              isAnimationActive={false}
+              maxBarSize={14}
+            >
+              {labelled && (
+                <LabelList
+                  position="right"
+                  className={styles.valueLabel}
+                  valueAccessor={(entry) => predictedLabel((entry as { payload?: MemoryPoint }).payload)}
+                />
+              )}
+            </Bar>
+            {series.map((item) => (
+              <Bar
+                key={item.key}
+                dataKey={(point: MemoryPoint) => (point[item.key] ?? 0) / MEGA}
+                name={item.key}
+                stackId={`measured-${item.target}`}
+                fill={COLOURS[item.kind]}
+                isAnimationActive={false}
+                maxBarSize={14}
+              >
+                {(labelled || item.target === series[0]?.target) && isLastOfStack(item, series) && (
+                  <LabelList
+                    position="right"
+                    className={styles.valueLabel}
+                    valueAccessor={(entry) => measuredLabel((entry as { payload?: MemoryPoint }).payload, item.target)}
+                  />
+                )}
+              </Bar>
+            ))}
+          </BarChart>
+        </InTwoTurns>
       </ResponsiveContainer>
     </ChartFrame>
   );

@@ -72,7 +72,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
     >
       <ResponsiveContainer width="100%" height="100%">
         <ScatterChart margin={{ top: 16, right: 24, bottom: 4, left: 8 }} title="Pareto">
-          <CartesianGrid stroke="var(--grid)" />
+          <CartesianGrid syncWithTicks stroke="var(--grid)" />
           <XAxis
             type="number"
             dataKey="x"

@@ -1,12 +1,20 @@
 /** Pieces that the charts share. */
-import type { ReactNode } from 'react';
+import { cloneElement, type ReactElement, type ReactNode } from 'react';
 import type { Comparison } from '../../state/rows.ts';
+import { useTurnToDraw } from '../in-turn.ts';
 import type { ChartRow } from './chart-data.ts';
 import styles from './charts.module.css';
 
 export const LABEL_WIDTH = 104;
 export const MARGIN = { top: 4, right: 48, bottom: 0, left: 0 };
 export const AXIS_TICK = { className: styles.axis } as const;
+
+const NO_DATA: readonly never[] = [];
+
+/** Draws a chart empty first and its figures in the next turn: the first drawing runs much code for the first time. */
+export function InTwoTurns({ children }: { readonly children: ReactElement<{ data?: readonly unknown[] }> }) {
+  return useTurnToDraw() ? children : cloneElement(children, { data: NO_DATA });
+}
 
 const LINE_CHARACTERS = 14;
 const LINE_PIXELS = 12;
