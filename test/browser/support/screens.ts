@@ -6,7 +6,7 @@ import type { Page } from 'playwright-core';
 import { waitForRun } from './app.ts';
 
 export interface Screen {
-  /** Of its pictures: docs/images/NAME-THEME-WIDTH.png. */
+  /** Of its pictures: docs/images/NAME-THEME-WIDTH.webp. */
   readonly name: string;
   go(page: Page): Promise<void>;
   /** Back to where the next one begins; by default Escape closes what was opened. */
