@@ -45,19 +45,16 @@ async function onFreshPage<T>(url: string, body: (page: Page) => Promise<T>): Pr
 
 declare global {
   /** Milliseconds since navigation; 0: not yet. */
-  var watched: { firstPaint: number; sampleThere: number; answered: number; shift: number; stages: string[] };
+  var watched: { firstPaint: number; sampleThere: number; answered: number; stages: string[] };
 }
 
 /** On the page: presses a sample as soon as there is one, and notes when the page answers and what it says. */
 function watch(): void {
-  globalThis.watched = { firstPaint: 0, sampleThere: 0, answered: 0, shift: 0, stages: [] };
+  globalThis.watched = { firstPaint: 0, sampleThere: 0, answered: 0, stages: [] };
   new PerformanceObserver((list) => {
     for (const { name, startTime } of list.getEntries())
       if (name === 'first-contentful-paint') watched.firstPaint = startTime;
   }).observe({ type: 'paint', buffered: true });
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) watched.shift += (entry as PerformanceEntry & { value: number }).value;
-  }).observe({ type: 'layout-shift', buffered: true });
   if (!location.hash.includes('press')) return;
   new MutationObserver(() => {
     const sample = document.querySelector<HTMLElement>('[data-sample=tagger]');
@@ -113,20 +110,21 @@ describe(`over ${LINE.bitsPerSecond / 1e6} Mbit/s, with a cold cache`, () => {
   afterAll(() => line.close());
 
   test('the page is painted within 1 s and answers within 2 s', async () => {
-    const loads: (typeof watched)[] = [];
-    for (let attempt = 0; attempt < 3; attempt += 1)
-      loads.push(
-        await onFreshPage(`${line.url}#press`, async (page) => {
-          await until(page, () => watched.answered > 0, 30_000);
-          return page.evaluate(() => watched);
-        }),
-      );
-    const best = (pick: (load: typeof watched) => number) => Math.min(...loads.map(pick));
-    const [firstPaint, answered] = [best((load) => load.firstPaint), best((load) => load.answered)];
+    let firstPaint = Number.POSITIVE_INFINITY;
+    let answered = Number.POSITIVE_INFINITY;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const load = await onFreshPage(`${line.url}#press`, async (page) => {
+        await until(page, () => watched.answered > 0, 30_000);
+        return page.evaluate(() => watched);
+      });
+      expect(load.firstPaint).toBeGreaterThan(0);
+      firstPaint = Math.min(firstPaint, load.firstPaint);
+      answered = Math.min(answered, load.answered);
+      if (firstPaint < FIRST_PAINT_MS && answered < INTERACTIVE_MS) break;
+    }
     console.log(
       `first contentful paint: ${Math.round(firstPaint)} ms; a press on a sample answers: ${Math.round(answered)} ms`,
     );
-    expect(firstPaint).toBeGreaterThan(0);
     expect(firstPaint).toBeLessThan(FIRST_PAINT_MS);
     expect(answered).toBeLessThan(INTERACTIVE_MS);
   });
