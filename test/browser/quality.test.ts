@@ -128,41 +128,47 @@ describe(`over ${LINE.bitsPerSecond / 1e6} Mbit/s, with a cold cache`, () => {
     expect(firstPaint).toBeLessThan(FIRST_PAINT_MS);
     expect(answered).toBeLessThan(INTERACTIVE_MS);
   });
+});
 
-  test('the runtime is fetched once, when it is first needed, and says how far it is', async () => {
-    line.sent.clear();
-    const stages = await onFreshPage(`${line.url}#press`, async (page) => {
-      await until(page, runEnded);
-      return page.evaluate(() => watched.stages);
-    });
-    const shown = stages.filter((stage) => /^downloading the runtime \d+(\.\d)? MB of 14\.2 MB/.test(stage));
-    expect(shown.length).toBeGreaterThan(5);
-    const wasm = [...line.sent].filter(([path]) => path.endsWith('.wasm'));
-    expect(wasm.map(([path]) => path)).toEqual(['/ort/ort-wasm-simd-threaded.wasm']);
-    expect(wasm[0]![1]).toBeLessThan(1.2 * 14_239_897);
+test('the runtime is fetched once, when it is first needed, and says how far it is', async () => {
+  // So slow that the model is open, and the run begun, long before it is there.
+  const line = await startSlowLine(app.url, { ...LINE, bitsPerSecond: 6e6 });
+  const stages = await onFreshPage(`${line.url}#press`, async (page) => {
+    await until(page, runEnded);
+    return page.evaluate(() => watched.stages);
   });
+  const shown = stages.filter((stage) => /^downloading the runtime \d+(\.\d)? MB of 14\.2 MB/.test(stage));
+  expect(shown.length).toBeGreaterThan(5);
+  const wasm = [...line.sent].filter(([path]) => path.endsWith('.wasm'));
+  expect(wasm.map(([path]) => path)).toEqual(['/ort/ort-wasm-simd-threaded.wasm']);
+  expect(wasm[0]![1]).toBeLessThan(1.2 * 14_239_897);
+  await line.close();
 });
 
 describe('no task of the main thread takes 50 ms of processor time while a run goes on', () => {
   const views = { 'side by side': '1', pareto: '2', details: '3', graph: 'g' };
-  test.each(Object.entries(views))('%s', async (name, key) => {
-    let best: Awaited<ReturnType<typeof mainThreadTasks>> = [];
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const tasks = await onFreshPage(app.url, async (page) => {
-        await page.locator('[data-sample=tagger]').waitFor();
-        await page.waitForTimeout(500);
-        return mainThreadTasks(app.browser, page, async () => {
-          await page.evaluate(() => document.querySelector<HTMLElement>('[data-sample=tagger]')!.click());
-          await until(page, () => document.querySelectorAll('article[data-variant]').length > 1);
-          await page.keyboard.press(key);
-          await until(page, runEnded);
+  test.each(Object.entries(views))(
+    '%s',
+    async (name, key) => {
+      let best: Awaited<ReturnType<typeof mainThreadTasks>> = [];
+      for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+        const tasks = await onFreshPage(app.url, async (page) => {
+          await page.locator('[data-sample=tagger]').waitFor();
+          await page.waitForTimeout(500);
+          return mainThreadTasks(app.browser, page, async () => {
+            await page.evaluate(() => document.querySelector<HTMLElement>('[data-sample=tagger]')!.click());
+            await until(page, () => document.querySelectorAll('article[data-variant]').length > 1);
+            await page.keyboard.press(key);
+            await until(page, runEnded);
+          });
         });
-      });
-      expect(tasks.length).toBeGreaterThan(100);
-      if (best.length === 0 || tasks[0]!.cpuMs < best[0]!.cpuMs) best = tasks;
-      if (best[0]!.cpuMs <= LONG_TASK_MS) break;
-    }
-    console.log(`${name}: longest task ${Math.round(best[0]!.cpuMs)} ms of processor time, ${best.length} tasks`);
-    expect(best.filter(({ cpuMs }) => cpuMs > LONG_TASK_MS)).toEqual([]);
-  });
+        expect(tasks.length).toBeGreaterThan(100);
+        if (best.length === 0 || tasks[0]!.cpuMs < best[0]!.cpuMs) best = tasks;
+        if (best[0]!.cpuMs <= LONG_TASK_MS) break;
+      }
+      console.log(`${name}: longest task ${Math.round(best[0]!.cpuMs)} ms of processor time, ${best.length} tasks`);
+      expect(best.filter(({ cpuMs }) => cpuMs > LONG_TASK_MS)).toEqual([]);
+    },
+    600_000,
+  );
 });

@@ -39,15 +39,18 @@ export async function mainThreadTasks(browser: Browser, page: Page, work: () => 
     traceConfig: { includedCategories: ['toplevel', 'devtools.timeline', 'blink.user_timing'] },
   });
   const mark = (name: string) => page.evaluate((text) => void performance.mark(text), name);
-  // Starting to trace is a task as well.
-  await page.waitForTimeout(300);
-  await mark(BEGIN);
-  await work();
-  await mark(END);
-  const complete = new Promise((resolve) => session.once('Tracing.tracingComplete', resolve));
-  await session.send('Tracing.end');
-  await complete;
-  await session.detach();
+  try {
+    // Starting to trace is a task as well.
+    await page.waitForTimeout(300);
+    await mark(BEGIN);
+    await work();
+    await mark(END);
+  } finally {
+    const complete = new Promise((resolve) => session.once('Tracing.tracingComplete', resolve));
+    await session.send('Tracing.end');
+    await complete;
+    await session.detach();
+  }
   return tasksOf(events);
 }
 
