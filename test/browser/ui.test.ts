@@ -1,7 +1,5 @@
 // The ways in and the controls of the built page that app.test.ts does not drive, and its accessibility.
-import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +7,7 @@ import { concatParts } from '../../src/core/base/byte-parts.ts';
 import { memorySource } from '../../src/core/base/memory-source.ts';
 import { readModel } from '../../src/core/onnx/read.ts';
 import { writeModel } from '../../src/core/onnx/write.ts';
+import { expectAccessible } from './support/accessible.ts';
 import { type App, type AppPage, dropFiles, startApp, tableRows, waitForRun } from './support/app.ts';
 import { npyFloat32 } from './support/arrays.ts';
 import { smallClassifier } from './support/models.ts';
@@ -188,44 +187,23 @@ test('the keyboard runs, cancels, switches views and opens the help', async () =
 });
 
 describe('axe finds nothing', () => {
-  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-  /** `menu`: axe wants all content in landmarks; it spares dialogs, but not menus, which float above the page too. */
-  async function expectAccessible(page: Page, where: string, { menu = false } = {}) {
-    // Through the debugger, since the page's policy lets in neither inline scripts nor strings.
-    if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe);
+  async function expectInBothThemes(page: Page, where: string, options: { menu?: boolean } = {}) {
     for (const colorScheme of ['dark', 'light'] as const) {
       await page.emulateMedia({ colorScheme });
-      // Colours in the middle of a transition are nobody's colours.
-      await page.waitForTimeout(300);
-      expect(await violations(page, menu), `${where}, ${colorScheme}`).toEqual([]);
+      await expectAccessible(page, `${where}, ${colorScheme}`, options);
     }
-  }
-
-  function violations(page: Page, menu: boolean): Promise<string[]> {
-    return page.evaluate(async (isMenu) => {
-      interface Violation {
-        readonly id: string;
-        readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
-      }
-      const { axe: checker } = globalThis as unknown as {
-        axe: { run(context: Document, options: object): Promise<{ violations: Violation[] }> };
-      };
-      const result = await checker.run(document, isMenu ? { rules: { region: { enabled: false } } } : {});
-      return result.violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ''}`);
-    }, menu);
   }
 
   test('on the start page, the workbench and what opens above it, light and dark', async () => {
     await onPage({}, async ({ page }) => {
       await page.locator('[data-sample]').first().waitFor();
-      await expectAccessible(page, 'start page');
+      await expectInBothThemes(page, 'start page');
       await openModel(page);
       await page.getByRole('button', { name: /^Run all/ }).click();
       await waitForRun(page);
-      await expectAccessible(page, 'side by side');
+      await expectInBothThemes(page, 'side by side');
       await page.keyboard.press('3');
-      await expectAccessible(page, 'details');
+      await expectInBothThemes(page, 'details');
       await page.locator('summary', { hasText: 'Runtime' }).click();
       for (const [name, menu] of [
         [/^Task:/, false],
@@ -234,7 +212,7 @@ describe('axe finds nothing', () => {
         [/Variant$/, true],
       ] as const) {
         await page.getByRole('button', { name }).click();
-        await expectAccessible(page, String(name), { menu });
+        await expectInBothThemes(page, String(name), { menu });
         await page.keyboard.press('Escape');
         await page.waitForTimeout(150);
       }
