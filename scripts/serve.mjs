@@ -4,7 +4,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize, resolve, sep } from 'node:path';
+import { pipeline } from 'node:stream';
 import { pathToFileURL } from 'node:url';
+import { createGzip } from 'node:zlib';
 import { headersFor } from './lib/headers.mjs';
 
 const types = {
@@ -78,6 +80,11 @@ async function answer(root, base, bare, request, response) {
     response.writeHead(416, { ...headers, 'Content-Range': `bytes */${file.size}` }).end();
     return;
   }
+  if (!range && request.method === 'GET' && isWorthPacking(headers['Content-Type'], file.size, request)) {
+    response.writeHead(200, { ...headers, 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' });
+    pipeline(createReadStream(file.path), createGzip(), response, () => {});
+    return;
+  }
   const [start, last] = range ?? [0, file.size - 1];
   response.writeHead(range ? 206 : 200, {
     ...headers,
@@ -92,6 +99,14 @@ async function answer(root, base, bare, request, response) {
   stream.on('error', () => response.destroy());
   response.on('close', () => stream.destroy());
   stream.pipe(response);
+}
+
+const SMALLEST_PACKED_BYTES = 1024;
+
+/** Text, as every host packs it. The runtime and models stay as they are: their length says how far a download is. */
+function isWorthPacking(type, bytes, request) {
+  const accepts = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
+  return accepts && bytes >= SMALLEST_PACKED_BYTES && /^text\/|json|svg/.test(type);
 }
 
 /** The file system path a URL names, undefined when it is malformed or leads out of the root, null beside the base. */

@@ -118,3 +118,20 @@ test('under a path of a shared host: there, and nowhere beside it', async () => 
     await deep.close();
   }
 });
+
+test('text is packed for those who take it so, in whole; binary files and parts are not', async () => {
+  const text = 'const one = 1;\n'.repeat(500);
+  writeFileSync(join(base, 'site/long.js'), text);
+  const packed = await get('long.js', { 'accept-encoding': 'gzip' });
+  expect(packed.headers.get('content-encoding')).toBe('gzip');
+  expect(packed.headers.get('vary')).toBe('Accept-Encoding');
+  expect(await packed.text()).toBe(text);
+  const plain = await get('long.js', { 'accept-encoding': 'identity' });
+  expect([plain.headers.get('content-encoding'), plain.headers.get('content-length')]).toEqual([null, '7500']);
+  const part = await get('long.js', { 'accept-encoding': 'gzip', range: 'bytes=0-9' });
+  expect([part.status, part.headers.get('content-encoding'), await part.text()]).toEqual([
+    206,
+    null,
+    text.slice(0, 10),
+  ]);
+});
