@@ -16,7 +16,13 @@ import type { ModelProfile } from '../core/profile/types.ts';
 import type { NodeFact } from '../core/recipe/node-facts.ts';
 import type { Recipe } from '../core/recipe/schema.ts';
 import type { LedgerEntry } from '../core/step/ledger.ts';
-import type { OpenedSession, ProfileQuestion, SessionOptions, TaskSource } from '../core/study/ports.ts';
+import type {
+  OpenedSession,
+  ProfileQuestion,
+  SessionOptions,
+  TaskSource,
+  VariantRequest,
+} from '../core/study/ports.ts';
 import type { MemoryReading, VariantFacts } from '../core/study/results.ts';
 import type { TaskData, TaskQuestion } from '../core/study/task-data.ts';
 
@@ -72,21 +78,6 @@ export interface ModelBlobs {
   readonly graph: NamedBlob;
   /** Whatever lay beside it: external data is looked up here. */
   readonly others: readonly NamedBlob[];
-}
-
-export interface VariantRequest {
-  /** Of the model, as `open` gave it. */
-  readonly id: string;
-  readonly recipe: Recipe;
-  /** SHA-256 of the source, or any other text that identifies it. */
-  readonly modelKey: string;
-  readonly sourceSha256?: string;
-  /** Values of free dimensions by symbol, for predictions. */
-  readonly dims?: Readonly<Record<string, number>>;
-  /** The task whose inputs calibrate; only for recipes with a step that needs them. */
-  readonly calibration?: TaskSource;
-  /** The task on whose inputs too the simplified model is compared with the original. */
-  readonly proofTask?: TaskSource;
 }
 
 export interface LensCall {

@@ -12,6 +12,7 @@ import type { Target } from '../core/study/schema.ts';
 import { installConsoleCapture } from './console-capture.ts';
 import { installMemoryHooks, type MemoryHooks } from './memory-hooks.ts';
 import { mapRuntimeError } from './ort-errors.ts';
+import { ortFile } from './ort-files.ts';
 import { createOrtPort, type OrtModule, printedProfile } from './ort-session.ts';
 import type { SessionPort } from './port.ts';
 import { threadCount } from './threads.ts';
@@ -63,8 +64,8 @@ async function importOrt(provider: 'wasm' | 'webgpu' | 'webnn'): Promise<OrtModu
   }
 }
 
-function configure(env: Env, provider: string, assetBase: string, threads: number): void {
-  const name = `ort/ort-wasm-simd-threaded${provider === 'wasm' ? '' : '.asyncify'}`;
+function configure(env: Env, provider: 'wasm' | 'webgpu' | 'webnn', assetBase: string, threads: number): void {
+  const name = ortFile(provider);
   env.wasm.wasmPaths = { mjs: new URL(`${name}.mjs`, assetBase).href, wasm: new URL(`${name}.wasm`, assetBase).href };
   env.wasm.numThreads = threads;
 }

@@ -5,6 +5,7 @@
 import { StudioError } from '../core/base/errors/index.ts';
 import type { OnProgress } from '../core/base/progress.ts';
 import type { Target } from '../core/study/schema.ts';
+import { ortFile } from '../runtime/ort-files.ts';
 import { readBody } from './fetch-file.ts';
 import { pageAssetBase } from './worker/asset-base.ts';
 
@@ -18,7 +19,7 @@ export async function fetchRuntime(
   targets: readonly Target[],
   job: { readonly signal: AbortSignal; readonly onProgress: OnProgress },
 ): Promise<void> {
-  for (const path of new Set(targets.map(({ provider }) => runtimeFile(provider)))) {
+  for (const path of new Set(targets.map(({ provider }) => `${ortFile(provider)}.wasm`))) {
     if (fetched.has(path)) continue;
     try {
       const response = await fetch(new URL(path, pageAssetBase()), { signal: job.signal });
@@ -33,9 +34,4 @@ export async function fetchRuntime(
       if (job.signal.aborted) throw new StudioError('job/cancelled', {});
     }
   }
-}
-
-/** As runtime/ort-web.ts loads them. */
-function runtimeFile(provider: Target['provider']): string {
-  return `ort/ort-wasm-simd-threaded${provider === 'wasm' || provider === 'cpu' ? '' : '.asyncify'}.wasm`;
 }

@@ -8,7 +8,7 @@ import {
   type SensitivityResult,
   sensitivityResultSchema,
 } from '../../core/precision/results.ts';
-import { type LayerMetricResult, measureLayerMetric, worstLoss } from '../../core/search/layer-metric.ts';
+import { bySensitivity, type LayerMetricResult, measureLayerMetric } from '../../core/search/layer-metric.ts';
 import { gateSchema, type Target } from '../../core/study/schema.ts';
 import { type OptionSpec, type Parsed, parseCommandLine, UsageError } from '../args.ts';
 import { formatBytes, formatTable } from '../format.ts';
@@ -175,7 +175,7 @@ function metricTable({ metric, mode, original, samples, points }: LayerMetricRes
 function table(result: SensitivityResult, top: number): string {
   const { candidates, layers, lossKind, samples } = result;
   const others = candidates.filter((id) => id !== 'keep');
-  const ranked = [...layers].sort((a, b) => worstLoss(b) - worstLoss(a));
+  const ranked = bySensitivity(layers);
   const shown = top > 0 ? ranked.slice(0, top) : ranked;
   const head = ['layer', 'operator', 'bytes', ...others.flatMap((id) => [`${id}: loss`, 'alone'])];
   const rows = shown.map(({ name, opType, weightBytes, points }) => [

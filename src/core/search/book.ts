@@ -6,7 +6,7 @@ import type { Recipe } from '../recipe/schema.ts';
 import { REPORT_VERSION, type Report, type TargetMeasurement, type VariantResult } from '../study/results.ts';
 import type { SearchRequest } from './request.ts';
 import { SEARCH_STATE_VERSION, type SearchPoint, type SearchState, type SearchUpdate, type Tried } from './results.ts';
-import { recipeId } from './trial.ts';
+import { recipeId, untried } from './trial.ts';
 
 /** One recipe of the search. */
 export interface Entry {
@@ -57,14 +57,13 @@ export class SearchBook<Handle> {
   /** @returns where it stands from now on */
   add(recipe: Recipe, origin: SearchPoint['origin'], predictedLoss: number | null): number {
     const id = recipeId(recipe);
-    const nothing: Tried = { id, recipe, facts: null, error: null, evaluations: [], latency: null };
     const known = this.#known.get(id);
     const status = origin === 'original' ? 'original' : 'open';
     this.#entries.push({
       recipe,
       point: { id, origin, status, reason: '', samples: 0, predictedLoss },
       // An error may have been the machine's: it is tried again.
-      record: known ? { ...known, recipe, error: null } : nothing,
+      record: known ? { ...known, recipe, error: null } : untried(recipe),
       measurement: null,
     });
     this.publish();

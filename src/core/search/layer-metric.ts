@@ -15,8 +15,7 @@ import { type Recipe, recipeSchema } from '../recipe/schema.ts';
 import { orCancelled } from '../study/run.ts';
 import type { Gate, Target } from '../study/schema.ts';
 import type { SearchHost } from './ports.ts';
-import { originalRecipe } from './proposals.ts';
-import { type Bench, build, evaluate, noMetric, recipeId, referenceSource, withSession } from './trial.ts';
+import { type Bench, build, evaluate, noMetric, openBench, untried, withSession } from './trial.ts';
 
 export interface LayerMetricRequest<Handle> {
   readonly host: SearchHost<Handle>;
@@ -56,22 +55,24 @@ export function worstLoss({ points }: Pick<SensitiveLayer, 'points'>): number {
   return Math.max(...points.map(({ loss }) => loss));
 }
 
+/** The most sensitive first. */
+export function bySensitivity(layers: readonly SensitiveLayer[]): SensitiveLayer[] {
+  return [...layers].sort((a, b) => worstLoss(b) - worstLoss(a));
+}
+
 /**
  * @throws StudioError job/cancelled; errors of the task's data and of the original's build and run; task/bad-inputs where
  *   the task has no metric
  */
 export async function measureLayerMetric<Handle>(request: LayerMetricRequest<Handle>): Promise<LayerMetricResult> {
-  const { host, job, target, gate } = request;
+  const { host, job, gate } = request;
   const task = await orCancelled(job, host.task(job));
   const samples = Math.min(request.samples ?? task.summary.sampleCount, task.summary.sampleCount);
-  const recipe = originalRecipe();
-  const built = await orCancelled(job, host.build(recipe, job));
-  const partial = { host, job, target } as Bench<Handle>;
-  const { source, metrics } = await withSession(partial, recipe, built, (port) => referenceSource(job, task, port));
-  const [definition] = metrics;
-  if (!definition) throw noMetric();
-  const bench: Bench<Handle> = { host, job, target, gate, task, samples, source, definition };
-  const original = await withSession(bench, recipe, built, (port) => evaluate(bench, port, untried(recipe), samples));
+  const { bench, original: unchanged } = await openBench(request, task, samples);
+  const { definition } = bench;
+  const original = await withSession(bench, unchanged.recipe, unchanged.built, (port) =>
+    evaluate(bench, port, untried(unchanged.recipe), samples),
+  );
   const before = original.metrics.find(({ metric }) => metric === definition.id);
   if (!before) throw noMetric();
   const pairs = pairsOf(request);
@@ -95,7 +96,7 @@ interface Pair {
 }
 
 function pairsOf({ sensitivity, layers }: Pick<LayerMetricRequest<unknown>, 'sensitivity' | 'layers'>): Pair[] {
-  const ranked = [...sensitivity.layers].sort((a, b) => worstLoss(b) - worstLoss(a)).slice(0, layers);
+  const ranked = bySensitivity(sensitivity.layers).slice(0, layers);
   const tables = embeddingsOf(sensitivity);
   const settings = { ...defaultCandidateSettings, blockSize: sensitivity.blockSize };
   return ranked.flatMap(({ name, points }) =>
@@ -113,15 +114,6 @@ function pairsOf({ sensitivity, layers }: Pick<LayerMetricRequest<unknown>, 'sen
       }),
   );
 }
-
-const untried = (recipe: Recipe) => ({
-  id: recipeId(recipe),
-  recipe,
-  facts: null,
-  error: null,
-  evaluations: [],
-  latency: null,
-});
 
 async function measurePair<Handle>(
   bench: Bench<Handle>,

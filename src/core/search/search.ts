@@ -26,7 +26,7 @@ import { reasonFor } from './reason.ts';
 import type { SearchRequest } from './request.ts';
 import { SEARCH_VERSION, type SearchResult } from './results.ts';
 import { Runner } from './runner.ts';
-import { type Bench, noMetric, referenceSource, withSession } from './trial.ts';
+import { openBench } from './trial.ts';
 
 export type { SearchRequest } from './request.ts';
 
@@ -42,7 +42,7 @@ const RUNNERS_UP = 3;
  *   original's build and of its run: nothing can be judged without them
  */
 export async function runSearch<Handle>(request: SearchRequest<Handle>): Promise<SearchResult> {
-  const { host, job, target, gate } = request;
+  const { host, job, target } = request;
   const task = await orCancelled(job, host.task(job));
   const key = canonicalHash({
     model: request.model.sha256 ?? request.model.ref,
@@ -55,15 +55,8 @@ export async function runSearch<Handle>(request: SearchRequest<Handle>): Promise
   const limit = request.task.kind === 'sample-task' ? request.task.limit : undefined;
   const samples = Math.min(limit ?? task.summary.sampleCount, task.summary.sampleCount);
   book.setTask(title, metrics, samples);
-  const original = originalRecipe();
-  const built = await orCancelled(job, host.build(original, job));
-  const references = await withSession({ host, job, target } as Bench<Handle>, original, built, (port) =>
-    referenceSource(job, task, port),
-  );
-  const [definition] = references.metrics;
-  if (!definition) throw noMetric();
-  book.setTask(title, references.metrics, samples);
-  const bench: Bench<Handle> = { host, job, target, gate, task, samples, source: references.source, definition };
+  const { bench, metrics: judging } = await openBench(request, task, samples);
+  book.setTask(title, judging, samples);
   const runner = new Runner(bench, book, request.budget);
   return new Search(request, runner, book).run();
 }

@@ -14,6 +14,7 @@ import type { Latency } from '../study/results.ts';
 import { orCancelled, rethrowIfCancelled } from '../study/run.ts';
 import type { Gate, Target } from '../study/schema.ts';
 import type { SearchHost } from './ports.ts';
+import { originalRecipe } from './proposals.ts';
 import type { Tried } from './results.ts';
 
 export interface Bench<Handle> {
@@ -27,6 +28,11 @@ export interface Bench<Handle> {
   /** With the original's outputs in it, where agreement with them is what is judged. */
   readonly source: TaskSource;
   readonly definition: MetricDefinition;
+}
+
+/** Nothing is known of it yet. */
+export function untried(recipe: Recipe): Tried {
+  return { id: recipeId(recipe), recipe, facts: null, error: null, evaluations: [], latency: null };
 }
 
 /** The same recipe has the same id, whatever it is called. */
@@ -65,7 +71,7 @@ export async function build<Handle>(
 }
 
 export async function withSession<Handle, T>(
-  { host, job, target }: Bench<Handle>,
+  { host, job, target }: Pick<Bench<Handle>, 'host' | 'job' | 'target'>,
   recipe: Recipe,
   built: BuiltVariant<Handle>,
   use: (port: InferPort<Handle>) => Promise<T>,
@@ -146,8 +152,28 @@ export async function timeInTurns<Handle>(
   return samples.map((own) => summarizeLatency(own, ports.length > 1, turnsBeganAt));
 }
 
+/**
+ * The original, built, and the source and metric that judge: the first of the task's, or agreement with the original.
+ * @param samples how many decide
+ * @throws StudioError job/cancelled; errors of the original's build and run; task/bad-inputs where there is no metric
+ */
+export async function openBench<Handle>(
+  request: Pick<Bench<Handle>, 'host' | 'job' | 'target' | 'gate'>,
+  task: PreparedTask,
+  samples: number,
+) {
+  const { host, job, target, gate } = request;
+  const recipe = originalRecipe();
+  const built = await orCancelled(job, host.build(recipe, job));
+  const { source, metrics } = await withSession(request, recipe, built, (port) => referenceSource(job, task, port));
+  const [definition] = metrics;
+  if (!definition) throw noMetric();
+  const bench: Bench<Handle> = { host, job, target, gate, task, samples, source, definition };
+  return { bench, metrics, original: { recipe, built } };
+}
+
 /** What agreement is measured against, where it is: the original's outputs on the task's inputs. */
-export async function referenceSource<Handle>(
+async function referenceSource<Handle>(
   job: JobContext,
   { source, summary }: PreparedTask,
   port: InferPort<Handle>,

@@ -18,6 +18,22 @@ export interface ModelFiles {
   readonly externalData: readonly { readonly path: string; readonly parts: readonly BytePart[] }[];
 }
 
+/** A variant of a model that a worker has open. */
+export interface VariantRequest {
+  /** Of the model, as `open` gave it. */
+  readonly id: string;
+  readonly recipe: Recipe;
+  /** SHA-256 of the source, or any other text that identifies it. */
+  readonly modelKey: string;
+  readonly sourceSha256?: string;
+  /** Values of free dimensions by symbol, for predictions. */
+  readonly dims?: Readonly<Record<string, number>>;
+  /** The task whose inputs calibrate; only for recipes with a step that needs them. */
+  readonly calibration?: TaskSource;
+  /** The task on whose inputs too the simplified model is compared with the original. */
+  readonly proofTask?: TaskSource;
+}
+
 export interface ValueMeta {
   readonly name: string;
   readonly dtype: DType;

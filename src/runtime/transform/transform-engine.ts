@@ -24,7 +24,7 @@ import {
   type TensorStore,
 } from '../../core/step/define.ts';
 import { calibrationOf } from '../../core/study/calibration.ts';
-import type { ModelFiles } from '../../core/study/ports.ts';
+import type { ModelFiles, VariantRequest } from '../../core/study/ports.ts';
 import type { VariantFacts } from '../../core/study/results.ts';
 import { buildVariant, saveFiles, type Variant } from '../../core/study/variant.ts';
 import { fetchedFiles } from '../fetched-files.ts';
@@ -49,20 +49,6 @@ export interface OpenRequest {
   readonly graph: NamedBlob;
   /** Whatever lay beside it: external data is looked up here. */
   readonly others: readonly NamedBlob[];
-}
-
-export interface VariantRequest {
-  readonly id: string;
-  readonly recipe: Recipe;
-  /** SHA-256 of the source, or any other text that identifies it. */
-  readonly modelKey: string;
-  readonly sourceSha256?: string;
-  /** Values of free dimensions by symbol, for predictions. */
-  readonly dims?: Readonly<Record<string, number>>;
-  /** The task whose inputs calibrate; only for recipes with a step that needs them. */
-  readonly calibration?: TaskSource;
-  /** The task on whose inputs too the simplified model is compared with the original. */
-  readonly proofTask?: TaskSource;
 }
 
 export interface SensitivityQuestion {

@@ -47,10 +47,10 @@ export function createBrowserHost(options: BrowserHostOptions): SearchHost<Brows
   const built = options.built ?? new Map<string, BuiltVariant<BrowserModelHandle>>();
 
   async function build(recipe: Recipe, job: JobContext): Promise<BuiltVariant<BrowserModelHandle>> {
-    const { source, key: taskKey } = await options.task(job);
-    const task = needsCalibration(recipe) ? { source, key: taskKey } : undefined;
+    const task = await options.task(job);
+    const calibrates = needsCalibration(recipe);
     // Predictions depend on the free dimensions, measured ranges on the task.
-    const key = `${variantKey(modelKey, recipe)} ${canonicalJson(options.dims ?? {})} ${task?.key ?? ''}`;
+    const key = `${variantKey(modelKey, recipe)} ${canonicalJson(options.dims ?? {})} ${calibrates ? task.key : ''}`;
     const known = built.get(key);
     if (known) {
       // Moved to the end: the map is in order of use.
@@ -65,8 +65,8 @@ export function createBrowserHost(options: BrowserHostOptions): SearchHost<Brows
         modelKey,
         ...(sourceSha256 && { sourceSha256 }),
         ...(dims && { dims }),
-        ...(task && { calibration: task.source }),
-        proofTask: firstOf(source),
+        ...(calibrates && { calibration: task.source }),
+        proofTask: firstOf(task.source),
       },
       job,
     );

@@ -9,6 +9,7 @@ import type { JobContext } from '../../core/base/progress.ts';
 import type { LensResult, SensitivityResult } from '../../core/precision/results.ts';
 import type { NodeFact } from '../../core/recipe/node-facts.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
+import type { VariantRequest } from '../../core/study/ports.ts';
 import type { TaskData, TaskQuestion } from '../../core/study/task-data.ts';
 import type { WorkerClient } from '../../rpc/client.ts';
 import type {
@@ -18,7 +19,6 @@ import type {
   ModelBlobs,
   SensitivityCall,
   TransformContract,
-  VariantRequest,
 } from '../../rpc/contract.ts';
 import { claimScratchFolder, type ScratchFolder } from './scratch-folder.ts';
 import { spawnTransform } from './spawn-transform.ts';

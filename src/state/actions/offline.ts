@@ -1,5 +1,6 @@
 /** The app without a network, and new versions of it. */
 
+import { ortFile } from '../../runtime/ort-files.ts';
 import { holdBuild, startOffline, takeUpdate } from '../../services/offline.ts';
 import { samplesBase, taskDataPath } from '../../services/samples.ts';
 import { notify } from '../notices.ts';
@@ -39,9 +40,9 @@ function loadedSoFar(): string[] {
   );
   const onGpu = history?.present.study.targets.some(({ provider }) => provider !== 'wasm');
   return [
-    'ort/ort-wasm-simd-threaded.mjs',
-    'ort/ort-wasm-simd-threaded.wasm',
-    ...(onGpu ? ['ort/ort-wasm-simd-threaded.asyncify.'] : []),
+    `${ortFile('wasm')}.mjs`,
+    `${ortFile('wasm')}.wasm`,
+    ...(onGpu ? [`${ortFile('webgpu')}.`] : []),
     ...opened.map(taskDataPath),
   ];
 }

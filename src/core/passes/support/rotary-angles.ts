@@ -2,7 +2,7 @@
 import { intAttr } from '../../ir/attributes.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import { smallValues, tensorFromNumbers } from '../../ir/tensor.ts';
-import type { Attribute } from '../../ir/types.ts';
+import type { Attribute, Node } from '../../ir/types.ts';
 import type { Maker } from './attention-operands.ts';
 import { type FactLookup, sameShape } from './facts.ts';
 import { madeBy, withScalar } from './pattern.ts';
@@ -63,14 +63,18 @@ function stepBefore(editor: GraphEditor, facts: FactLookup, value: string, width
   return { value: scaled.value, step: { opType: 'Mul', inputs: ['', scaled.constant], attributes: {} } };
 }
 
+/** The two inputs of a Concat over the last axis. */
+export function pairOf(facts: FactLookup, concat: Node): readonly string[] | undefined {
+  const axis = intAttr(concat, 'axis', 0);
+  const isLast = axis === -1 || axis === (facts(concat.outputs[0]!)?.shape?.length ?? Number.NaN) - 1;
+  return isLast && concat.inputs.length === 2 ? concat.inputs : undefined;
+}
+
 /** What a Concat over the last axis has twice. */
 function doubled(editor: GraphEditor, facts: FactLookup, value: string): string | undefined {
   const concat = madeBy(editor, value, 'Concat');
-  const axis = concat && intAttr(concat, 'axis', 0);
-  const isLast = axis === -1 || axis === (facts(value)?.shape?.length ?? Number.NaN) - 1;
-  return isLast && concat!.inputs.length === 2 && concat!.inputs[0] === concat!.inputs[1]
-    ? concat!.inputs[0]
-    : undefined;
+  const [first, second] = (concat && pairOf(facts, concat)) ?? [];
+  return first === second ? first : undefined;
 }
 
 /** What has each element repeated: a new last axis of size 1, repeated twice, merged with the one before. */

@@ -11,6 +11,7 @@ import type { Node } from '../../ir/types.ts';
 import { constantInput, intsOf } from './constants.ts';
 import { type FactLookup, sameShape } from './facts.ts';
 import { madeBy, otherOperand } from './pattern.ts';
+import { pairOf } from './rotary-angles.ts';
 import { isOp } from './scopes.ts';
 import { constantRanges } from './slice-ranges.ts';
 
@@ -58,7 +59,7 @@ function matchProducts(look: Look, sum: Node, straight: Node, turned: Node): Rot
 function turnOf(look: Look, value: string): { x: string; width: number; interleaved: boolean } | undefined {
   const halves = madeBy(look.editor, value, 'Concat');
   const interleaved = halves === undefined;
-  const [negated, other] = (interleaved ? stacked(look, value) : pairOf(look, halves, value)) ?? [];
+  const [negated, other] = (interleaved ? stacked(look, value) : pairOf(look.facts, halves)) ?? [];
   const neg = madeBy(look.editor, negated, 'Neg');
   const a = other === undefined ? undefined : columnsOf(look, other);
   const b = neg && columnsOf(look, neg.inputs[0]!);
@@ -70,20 +71,12 @@ function turnOf(look: Look, value: string): { x: string; width: number; interlea
   return fits && look.facts(a.x)?.shape?.length === 4 ? { x: a.x, width, interleaved } : undefined;
 }
 
-/** The two inputs of a Concat over the last axis. */
-function pairOf({ facts }: Look, concat: Node, value: string): readonly string[] | undefined {
-  const rank = facts(value)?.shape?.length;
-  const axis = intAttr(concat, 'axis', 0);
-  const isLast = rank !== undefined && (axis === -1 || axis === rank - 1);
-  return isLast && concat.inputs.length === 2 ? concat.inputs : undefined;
-}
-
 /** Two values stacked along a new last axis, which is then merged with the one before. */
 function stacked(look: Look, value: string): readonly string[] | undefined {
   const { editor, facts } = look;
   const reshape = madeBy(editor, value, 'Reshape');
   const concat = madeBy(editor, reshape?.inputs[0], 'Concat');
-  const pair = concat && pairOf(look, concat, concat.outputs[0]!);
+  const pair = concat && pairOf(look.facts, concat);
   const shape = facts(value)?.shape;
   const before = facts(concat?.outputs[0] ?? '')?.shape;
   if (!pair || shape?.length !== 4 || before?.length !== 5 || !sameShape(shape.slice(0, 3), before.slice(0, 3)))
@@ -132,7 +125,7 @@ function columnsOf({ editor, facts, opset }: Look, value: string): Columns | und
 function wholeOf(look: Look, x: string, width: number, sum: Node): { whole: string; last: Node } {
   const part = columnsOf(look, x);
   const concat = look.editor.singleConsumer(sum.outputs[0]!);
-  const pair = isOp(concat, 'Concat') ? pairOf(look, concat, concat.outputs[0]!) : undefined;
+  const pair = isOp(concat, 'Concat') ? pairOf(look.facts, concat) : undefined;
   const rest = pair && pair[0] === sum.outputs[0] ? columnsOf(look, pair[1]!) : undefined;
   const isWhole =
     part?.step === 1 &&
