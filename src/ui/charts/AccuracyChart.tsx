@@ -16,7 +16,7 @@ import { formatInterval, formatMetric, formatPercent } from '../format.ts';
 import { verdictWord } from '../variants/VerdictBadge.tsx';
 import { ChartFrame, type LegendItem } from './ChartFrame.tsx';
 import { type AccuracyPoint, accuracyPoints, accuracyScale, gateLimit, niceTicks } from './chart-data.ts';
-import { AXIS_TICK, ChartTooltip, emptyText, LABEL_WIDTH, MARGIN, VariantTick } from './chart-parts.tsx';
+import { AXIS_TICK, ChartTooltip, emptyText, MARGIN, variantAxis } from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { accuracySummary } from './summaries.ts';
 import { VerdictMarker } from './VerdictMarker.tsx';
@@ -70,17 +70,11 @@ export function AccuracyChart({ comparison }: { readonly comparison: Comparison 
             tickFormatter={(value: number) => formatMetric(value, definition!)}
           />
           <YAxis
-            type="category"
-            dataKey="id"
+            {...variantAxis(points)}
             allowDuplicatedCategory={false}
             // Scatter draws the first row at the bottom; the bars beside it at the top.
             reversed
-            width={LABEL_WIDTH}
-            interval={0}
-            tickLine={false}
-            axisLine={false}
             padding={{ top: 10, bottom: 10 }}
-            tick={(props) => <VariantTick {...props} rows={points} />}
           />
           <Tooltip
             cursor={false}

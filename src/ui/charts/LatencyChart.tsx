@@ -3,16 +3,7 @@ import type { Comparison } from '../../state/rows.ts';
 import { formatMs, formatMsNumber } from '../format.ts';
 import { ChartFrame } from './ChartFrame.tsx';
 import { type LatencyPoint, latencyPoints, niceTicks } from './chart-data.ts';
-import {
-  AXIS_TICK,
-  ChartTooltip,
-  emptyText,
-  InTwoTurns,
-  LABEL_WIDTH,
-  MARGIN,
-  targetColour,
-  VariantTick,
-} from './chart-parts.tsx';
+import { AXIS_TICK, ChartTooltip, emptyText, InTwoTurns, MARGIN, targetColour, variantAxis } from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { latencySummary } from './summaries.ts';
 
@@ -42,15 +33,7 @@ export function LatencyChart({ comparison }: { readonly comparison: Comparison }
               domain={[0, longest]}
               ticks={niceTicks([0, longest])}
             />
-            <YAxis
-              type="category"
-              dataKey="id"
-              width={LABEL_WIDTH}
-              interval={0}
-              tickLine={false}
-              axisLine={false}
-              tick={(props) => <VariantTick {...props} rows={points} />}
-            />
+            <YAxis {...variantAxis(points)} />
             <Tooltip
               cursor={{ fill: 'var(--surface-2)', opacity: 0.6 }}
               isAnimationActive={false}

@@ -4,16 +4,7 @@ import type { Comparison } from '../../state/rows.ts';
 import { formatBytes, formatMegabytes } from '../format.ts';
 import { ChartFrame, type LegendItem } from './ChartFrame.tsx';
 import { type MemoryPoint, type MemorySeries, memoryPoints, memorySeries } from './chart-data.ts';
-import {
-  AXIS_TICK,
-  ChartTooltip,
-  emptyText,
-  HatchPattern,
-  InTwoTurns,
-  LABEL_WIDTH,
-  MARGIN,
-  VariantTick,
-} from './chart-parts.tsx';
+import { AXIS_TICK, ChartTooltip, emptyText, HatchPattern, InTwoTurns, MARGIN, variantAxis } from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { memorySummary } from './summaries.ts';
 
@@ -60,15 +51,7 @@ export function MemoryChart({ comparison }: { readonly comparison: Comparison })
             </defs>
             <CartesianGrid syncWithTicks horizontal={false} stroke="var(--grid)" />
             <XAxis type="number" tick={AXIS_TICK} tickLine={false} axisLine={false} height={18} tickCount={4} />
-            <YAxis
-              type="category"
-              dataKey="id"
-              width={LABEL_WIDTH}
-              interval={0}
-              tickLine={false}
-              axisLine={false}
-              tick={(props) => <VariantTick {...props} rows={points} />}
-            />
+            <YAxis {...variantAxis(points)} />
             <Tooltip
               cursor={{ fill: 'var(--surface-2)', opacity: 0.6 }}
               isAnimationActive={false}

@@ -5,9 +5,21 @@ import { useTurnToDraw } from '../in-turn.ts';
 import type { ChartRow } from './chart-data.ts';
 import styles from './charts.module.css';
 
-export const LABEL_WIDTH = 104;
+const LABEL_WIDTH = 104;
 export const MARGIN = { top: 4, right: 48, bottom: 0, left: 0 };
 export const AXIS_TICK = { className: styles.axis } as const;
+
+/** One row a variant: the properties of the YAxis that names them. */
+export const variantAxis = (rows: TickProps['rows']) =>
+  ({
+    type: 'category',
+    dataKey: 'id',
+    width: LABEL_WIDTH,
+    interval: 0,
+    tickLine: false,
+    axisLine: false,
+    tick: (props: Omit<TickProps, 'rows'>) => <VariantTick {...props} rows={rows} />,
+  }) as const;
 
 const NO_DATA: readonly never[] = [];
 
@@ -27,7 +39,7 @@ interface TickProps {
 }
 
 /** "B INT8 per tens…": the letter in bold ties the row to its card. */
-export function VariantTick({ x = 0, y = 0, payload, rows }: TickProps) {
+function VariantTick({ x = 0, y = 0, payload, rows }: TickProps) {
   const row = rows.find(({ id }) => id === payload?.value);
   if (!row) return null;
   const [short] = wrapName(row.name, LINE_CHARACTERS);
