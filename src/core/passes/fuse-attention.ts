@@ -5,13 +5,11 @@ import { type Projected, projectionBias } from './support/attention-bias.ts';
 import { type AttentionCache, cacheOf } from './support/attention-cache.ts';
 import { coversScores, MaskMaker, type MaskPlan, planMask } from './support/attention-mask.ts';
 import { Maker, type Scaled } from './support/attention-operands.ts';
-import { type AttentionMatch, matchAttention } from './support/attention-pattern.ts';
+import { type AttentionMatch, attentionOps, matchAttention } from './support/attention-pattern.ts';
 import { replaceAttention } from './support/attention-replace.ts';
 import { contribSupport, operatorsParam } from './support/contrib.ts';
 import { factsIn } from './support/facts.ts';
 import { containsOp, editEveryGraph, labelOf } from './support/scopes.ts';
-
-const ops = ['Softmax'];
 
 const params = z.object({
   operators: operatorsParam(
@@ -56,7 +54,7 @@ function operandsOf(maker: Maker, { query, key, value }: AttentionMatch, cache: 
     const [added, values] = [cache.key.added, cache.value.added].map((operand) => flat(maker.flat(operand, false)));
     return [q, { ...added!, factor: cache.key.factor }, values!] as const;
   }
-  const isFlat = key.bySequence !== undefined && value.bySequence !== undefined;
+  const isFlat = [key, value].every(({ bySequence, merged }) => (bySequence?.value ?? merged) !== undefined);
   if (isFlat) return [q, flat(maker.flat(key, true)), flat(maker.flat(value, false))] as const;
   return [q, { ...maker.byHead(key), isFlat }, { ...maker.byHead(value), isFlat }] as const;
 }
@@ -76,7 +74,7 @@ export const step = defineStep({
   runsOn: ({ operators }) =>
     operators === 'any' ? { ...runsEverywhere, ...contribSupport('MultiHeadAttention') } : runsEverywhere,
   run: async (ctx, { operators }) => {
-    if (operators === 'standard' || !containsOp(ctx.model.graph, ops)) return;
+    if (operators === 'standard' || !containsOp(ctx.model.graph, attentionOps)) return;
     const table = await ctx.shapes();
     await editEveryGraph(
       ctx,
@@ -85,13 +83,13 @@ export const step = defineStep({
         const masks = new MaskMaker();
         for (const node of scope.nodes) {
           const match = scope.editor.has(node) ? matchAttention(scope.editor, node, facts) : undefined;
-          if (!match) continue;
+          if (!match || match.causal || match.key.heads !== match.query.heads) continue;
           const maker = new Maker(scope.editor, facts, scope.opset, labelOf(node));
           const plan = planMask(maker, match);
           if (plan) fuse(ctx, maker, masks, match, plan);
         }
       },
-      { ops },
+      { ops: attentionOps },
     );
   },
 });

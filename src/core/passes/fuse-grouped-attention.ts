@@ -5,7 +5,7 @@ import { tensorFromNumbers } from '../ir/tensor.ts';
 import { defineStep, runsEverywhere } from '../step/define.ts';
 import { coversScores, planMask } from './support/attention-mask.ts';
 import { Maker, type Operand, traceOperand } from './support/attention-operands.ts';
-import { type AttentionMatch, matchAttention } from './support/attention-pattern.ts';
+import { type AttentionMatch, attentionOps, matchAttention } from './support/attention-pattern.ts';
 import { replaceAttention } from './support/attention-replace.ts';
 import { isCausal } from './support/causal-mask.ts';
 import { constantInput, intsOf } from './support/constants.ts';
@@ -14,7 +14,6 @@ import { factsIn, sameShape } from './support/facts.ts';
 import { madeBy } from './support/pattern.ts';
 import { containsOp, editEveryGraph, labelOf } from './support/scopes.ts';
 
-const ops = ['Softmax'];
 /** The operator refuses head sizes that are no multiple of this. */
 const HEAD_SIZE_STEP = 8;
 
@@ -25,19 +24,25 @@ const params = z.object({
 });
 
 interface Grouped {
-  /** As many heads as there are keys, before they were repeated. */
+  /** Before its heads were repeated, if they were. */
   readonly key: Operand;
   readonly value: Operand;
+  /** Of the keys, where they were repeated. */
+  readonly factor: number;
 }
 
 function groupedOf(maker: Maker, match: AttentionMatch): Grouped | undefined {
   const { query } = match;
-  const [key, value] = [match.key, match.value].map((operand) => beforeRepeat(maker, operand));
+  // The standard operator repeats heads itself.
+  const isDirect = match.key.heads < query.heads || match.causal;
+  const [key, value] = isDirect
+    ? [match.key, match.value]
+    : [match.key, match.value].map((operand) => beforeRepeat(maker, operand));
   if (!key || !value || key.heads !== value.heads || key.size !== value.size) return undefined;
   if (query.size !== key.size || query.size % HEAD_SIZE_STEP !== 0) return undefined;
   const places = [key, value].map(({ batch, length }) => [batch, length]);
   const fits = places.every((place) => sameShape(place, [query.batch, query.length]));
-  return fits ? { key, value } : undefined;
+  return fits ? { key, value, factor: isDirect ? 1 : match.key.byHead!.factor } : undefined;
 }
 
 /** Heads that a Gather repeats, each as often, one after the other. */
@@ -104,7 +109,7 @@ export const step = defineStep({
   runsOn: ({ operators }) =>
     operators === 'any' ? { ...runsEverywhere, ...contribSupport('GroupQueryAttention') } : runsEverywhere,
   run: async (ctx, { operators }) => {
-    if (operators === 'standard' || !containsOp(ctx.model.graph, ops)) return;
+    if (operators === 'standard' || !containsOp(ctx.model.graph, attentionOps)) return;
     const table = await ctx.shapes();
     await editEveryGraph(
       ctx,
@@ -119,23 +124,24 @@ export const step = defineStep({
           // A mask of one row or column is repeated, and hides other keys than its own form says.
           const grouped = plan && coversScores(maker, match, plan) ? groupedOf(maker, match) : undefined;
           if (!grouped) continue;
-          const { key, value } = grouped;
+          const { key, value, factor } = grouped;
           const q = maker.flat(match.query, true);
-          const [k, v] = [key, value].map((operand) => maker.flat(operand, false).value) as [string, string];
+          const k = maker.flat(key, false);
+          const v = maker.flat(value, false);
           replaceAttention(ctx, maker, match, {
             opType: 'GroupQueryAttention',
-            inputs: [q.value, k, v, '', '', ...lengths.of(maker, match.query, q.value)],
+            inputs: [q.value, k.value, v.value, '', '', ...lengths.of(maker, match.query, q.value)],
             attributes: {
               num_heads: attrInt(match.query.heads),
               kv_num_heads: attrInt(key.heads),
-              scale: attrFloat(match.factor * q.factor * match.key.byHead!.factor),
+              scale: attrFloat(match.factor * q.factor * k.factor * factor),
             },
             joins: [],
             factor: undefined,
           });
         }
       },
-      { ops },
+      { ops: attentionOps },
     );
   },
 });

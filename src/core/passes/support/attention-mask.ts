@@ -71,9 +71,9 @@ function whereMask(maker: Maker, value: string): (Masking & { kind: 'where' }) |
   if (whenTrue === undefined || whenFalse === undefined) return undefined;
   if (Number.isFinite(whenTrue) && Number.isFinite(whenFalse)) return 'finite';
   if (whenTrue === 0 && whenFalse === Number.NEGATIVE_INFINITY)
-    return { kind: 'where', condition, keeps: true, fill: b };
+    return { kind: 'where', condition, keeps: true, fill: whenFalse };
   if (whenFalse === 0 && whenTrue === Number.NEGATIVE_INFINITY)
-    return { kind: 'where', condition, keeps: false, fill: a };
+    return { kind: 'where', condition, keeps: false, fill: whenTrue };
   return undefined;
 }
 
@@ -137,7 +137,7 @@ export class MaskMaker {
     const { condition, keeps, fill } = masking;
     const value = this.#once(`bias of ${condition} ${keeps} ${finite ? 'finite' : fill}`, () => {
       const zero = scalar(maker, 0);
-      const low = finite ? scalar(maker, LOWEST) : scalar(maker, scalarOf(maker.editor.constantOf(fill))!);
+      const low = scalar(maker, finite ? LOWEST : fill);
       return maker.node('Where', keeps ? [condition, zero, low] : [condition, low, zero]);
     });
     return { value, shape: maker.facts(condition)!.shape! };

@@ -17,6 +17,8 @@ export interface Scaled {
 
 /** One operand in the forms that the graph has it in. */
 export interface Operand {
+  /** [batch, length, heads * size], where it exists in that form only. */
+  readonly merged?: string;
   /** [batch, length, heads, size] */
   readonly bySequence: Scaled | undefined;
   /** [batch, heads, length, size] */
@@ -30,6 +32,9 @@ export interface Operand {
 }
 
 const SWAP_MIDDLE = [0, 2, 1, 3];
+
+/** Does a Transpose make [batch, length, heads, size] of [batch, heads, length, size], or the reverse? */
+export const swapsHeads = (transpose: Node): boolean => isSame(intsAttr(transpose, 'perm'), SWAP_MIDDLE);
 
 /**
  * Follows a rank-4 operand of a matrix product back through Transposes and multiplications with a constant.
@@ -137,7 +142,8 @@ export class Maker {
    * @param mayUnscale whether a constant factor may be left to the caller
    */
   flat(operand: Operand, mayUnscale: boolean): Scaled {
-    const { bySequence, byHead, heads, size } = operand;
+    const { merged, bySequence, byHead, heads, size } = operand;
+    if (merged !== undefined) return { value: merged, factor: 1 };
     if (!bySequence) {
       const turned = this.node('Transpose', [byHead!.value], { perm: attrInts(SWAP_MIDDLE) });
       return { value: this.merged(turned, heads * size), factor: byHead!.factor };
@@ -216,7 +222,7 @@ export function removeUnread(editor: GraphEditor, nodes: readonly Node[]): void 
 
 /** Deterministic operators without side effects that attentions are written with. */
 const removable = new Set(
-  'Transpose Reshape Mul Div Add MatMul Softmax Where IsNaN Unsqueeze Squeeze Shape Slice Concat Gather Expand Split Cast Neg Not Constant Cos Sin Tile'.split(
+  'Transpose Reshape Mul Div Add MatMul Softmax Attention Where IsNaN Unsqueeze Squeeze Shape Slice Concat Gather Expand Split Cast Neg Not Constant Cos Sin Tile'.split(
     ' ',
   ),
 );

@@ -1,8 +1,9 @@
 /** softmax(scale * Q K^T + bias) V, written out in elementary operators. */
-import { intAttr, intsAttr } from '../../ir/attributes.ts';
+import { intAttr } from '../../ir/attributes.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import type { Node } from '../../ir/types.ts';
-import { type Operand, scaleOf, traceOperand } from './attention-operands.ts';
+import { type Operand, scaleOf, swapsHeads, traceOperand } from './attention-operands.ts';
+import { matchStandardAttention } from './attention-standard.ts';
 import { scalarOf } from './constants.ts';
 import { type FactLookup, sameShape } from './facts.ts';
 import { madeBy, otherOperand } from './pattern.ts';
@@ -12,7 +13,7 @@ import { isOp } from './scopes.ts';
 export type Masking =
   | { readonly kind: 'add'; readonly value: string }
   /** Scores stay where the condition equals `keeps`; elsewhere they become the fill. */
-  | { readonly kind: 'where'; readonly condition: string; readonly keeps: boolean; readonly fill: string };
+  | { readonly kind: 'where'; readonly condition: string; readonly keeps: boolean; readonly fill: number };
 
 export interface AttentionMatch {
   readonly query: Operand;
@@ -24,13 +25,23 @@ export interface AttentionMatch {
   readonly maskings: readonly Masking[];
   /** Rows whose probabilities are not numbers, since all their scores are -inf, count as zeros. */
   readonly guarded: boolean;
-  readonly softmax: Node;
-  /** The last node: it makes [batch, length, heads, size]. */
-  readonly transpose: Node;
+  /** Each query is also kept from the keys behind it; no masking says so. */
+  readonly causal: boolean;
+  /** What the attention is called by. */
+  readonly scores: Node;
+  /** The last node: it makes [batch, length, heads, size], or the same with heads and size merged. */
+  readonly last: Node;
 }
 
-/** @param softmax a Softmax that may be one of scores */
-export function matchAttention(editor: GraphEditor, softmax: Node, facts: FactLookup): AttentionMatch | undefined {
+/** Operators that `matchAttention` starts from. */
+export const attentionOps = ['Softmax', 'Attention'];
+
+/** @param node a Softmax that may be one of scores, or the standard operator */
+export function matchAttention(editor: GraphEditor, node: Node, facts: FactLookup): AttentionMatch | undefined {
+  return matchWritten(editor, node, facts) ?? matchStandardAttention(editor, node, facts);
+}
+
+function matchWritten(editor: GraphEditor, softmax: Node, facts: FactLookup): AttentionMatch | undefined {
   if (!isOp(softmax, 'Softmax') || facts(softmax.outputs[0]!)?.dtype !== 'float32') return undefined;
   const axis = intAttr(softmax, 'axis', -1);
   if (facts(softmax.outputs[0]!)?.shape?.length !== 4 || (axis !== -1 && axis !== 3)) return undefined;
@@ -43,7 +54,17 @@ export function matchAttention(editor: GraphEditor, softmax: Node, facts: FactLo
   if (!query || !key || !value || !fitTogether(query, key, value)) return undefined;
   if ([value.byHead, value.bySequence].some((form) => form && form.factor !== 1)) return undefined;
   const { factor, maskings } = scores;
-  return { query, key, value, factor, maskings, guarded: tail.guarded, softmax, transpose: tail.transpose };
+  return {
+    query,
+    key,
+    value,
+    factor,
+    maskings,
+    guarded: tail.guarded,
+    causal: false,
+    scores: softmax,
+    last: tail.transpose,
+  };
 }
 
 function fitTogether(query: Operand, key: Operand, value: Operand): boolean {
@@ -71,7 +92,7 @@ function tailOf(editor: GraphEditor, probabilities: string) {
   const product = editor.singleConsumer(current);
   if (!isOp(product, 'MatMul') || product.inputs[0] !== current) return undefined;
   const transpose = editor.singleConsumer(product.outputs[0]!);
-  if (!isOp(transpose, 'Transpose') || intsAttr(transpose, 'perm')?.join() !== '0,2,1,3') return undefined;
+  if (!isOp(transpose, 'Transpose') || !swapsHeads(transpose)) return undefined;
   return { product, transpose, guarded };
 }
 
@@ -111,14 +132,15 @@ function maskingOf(editor: GraphEditor, node: Node | undefined): { masking: Mask
   if (!isOp(node, 'Where')) return undefined;
   const [condition, whenTrue, whenFalse] = node.inputs as [string, string, string];
   const keeps = leadsToProduct(editor, whenTrue);
-  const [scores, fill] = keeps ? [whenTrue, whenFalse] : [whenFalse, whenTrue];
-  if (!isFarBelow(scalarOf(editor.constantOf(fill))) || !leadsToProduct(editor, scores)) return undefined;
+  const [scores, hidden] = keeps ? [whenTrue, whenFalse] : [whenFalse, whenTrue];
+  const fill = scalarOf(editor.constantOf(hidden));
+  if (fill === undefined || !isFarBelow(fill) || !leadsToProduct(editor, scores)) return undefined;
   return { masking: { kind: 'where', condition, keeps, fill }, scores };
 }
 
 /** A sum of a score and the fill must round to the fill, and its exponential to 0. */
-function isFarBelow(fill: number | undefined): boolean {
-  return fill !== undefined && fill < -1e30;
+function isFarBelow(fill: number): boolean {
+  return fill < -1e30;
 }
 
 const LONGEST = 6;

@@ -1,6 +1,6 @@
 /** Putting one operator in the place of an attention written out. */
 import { makeNode } from '../../ir/build.ts';
-import type { Attribute, Node } from '../../ir/types.ts';
+import type { Attribute, Dim, Node } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
 import { type Maker, removeUnread } from './attention-operands.ts';
 import type { AttentionMatch } from './attention-pattern.ts';
@@ -22,19 +22,13 @@ export interface Replacement {
 export function replaceAttention(
   ctx: StepContext,
   maker: Maker,
-  { query, value, transpose, softmax }: AttentionMatch,
+  { query, value, scores, ...match }: AttentionMatch,
   { opType, attributes, joins, factor, ...given }: Replacement,
 ): void {
   const { editor } = maker;
   const inputs = [...given.inputs];
   while (inputs.at(-1) === '') inputs.pop();
-  const reshape = editor.singleConsumer(transpose.outputs[0]!);
-  const merged = maker.facts(reshape?.outputs[0] ?? '')?.shape;
-  const width = value.heads * value.size;
-  const isMerged =
-    isOp(reshape, 'Reshape') && merged?.length === 3 && merged[2] === width && merged[1] === query.length;
-  const before = isMerged ? reshape.inputs[0]! : transpose.inputs[0]!;
-  const last = isMerged ? reshape : transpose;
+  const { last, isMerged } = mergeOf(maker, query.length, query.heads * value.size, match.last);
   const output = last.outputs[0]!;
   // What was known of the value by this name goes on to hold.
   editor.removeNode(last);
@@ -50,8 +44,18 @@ export function replaceAttention(
   });
   editor.addNode(fused);
   const scaled = factor ? maker.node('Mul', [result, factor()], {}, isMerged ? output : undefined) : result;
-  if (!isMerged) maker.node('Reshape', [scaled, maker.ints(0, 0, value.heads, value.size)], {}, output);
-  const unread = editor.producerOf(before);
-  if (unread) removeUnread(editor, [unread]);
-  ctx.ledger.record('fused an attention', [labelOf(softmax)], [labelOf(fused)]);
+  if (!isMerged) maker.node('Reshape', [scaled, maker.ints(0, 0, query.heads, value.size)], {}, output);
+  const unread = last.inputs.map((input) => editor.producerOf(input)).filter((node) => node !== undefined);
+  removeUnread(editor, unread);
+  ctx.ledger.record('fused an attention', [labelOf(scores)], [labelOf(fused)]);
+}
+
+/** The node behind the heads where it merges them. */
+function mergeOf(maker: Maker, length: Dim, width: number, last: Node): { last: Node; isMerged: boolean } {
+  const shape = maker.facts(last.outputs[0]!)?.shape;
+  if (shape?.length === 3) return { last, isMerged: true };
+  const reshape = maker.editor.singleConsumer(last.outputs[0]!);
+  const merged = maker.facts(reshape?.outputs[0] ?? '')?.shape;
+  const isMerged = isOp(reshape, 'Reshape') && merged?.length === 3 && merged[2] === width && merged[1] === length;
+  return isMerged ? { last: reshape, isMerged } : { last, isMerged };
 }

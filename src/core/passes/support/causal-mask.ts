@@ -11,8 +11,9 @@ import { madeBy } from './pattern.ts';
 const FAR_BELOW = -1e30;
 
 /** Each row keeps its own key, so no row of such a mask is empty. */
-export function isCausal(editor: GraphEditor, facts: FactLookup, { maskings }: AttentionMatch): boolean {
+export function isCausal(editor: GraphEditor, facts: FactLookup, { maskings, causal }: AttentionMatch): boolean {
   const [masking, ...more] = maskings;
+  if (causal) return masking === undefined;
   return masking !== undefined && more.length === 0 && hidesLaterKeys(editor, facts, masking);
 }
 
