@@ -1,68 +1,26 @@
 import { z } from 'zod';
-import { attrInt, attrInts, intsAttr } from '../ir/attributes.ts';
+import { attrInt, attrInts } from '../ir/attributes.ts';
 import { makeNode } from '../ir/build.ts';
-import type { Dim } from '../ir/types.ts';
+import type { Node } from '../ir/types.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { Maker, removeUnread, scaleOf } from './support/attention-operands.ts';
 import { contribSupport, importContrib, operatorsParam } from './support/contrib.ts';
-import { factsIn, sameShape } from './support/facts.ts';
-import { madeBy } from './support/pattern.ts';
-import { AngleMaker, type Angles, anglesOf } from './support/rotary-angles.ts';
-import { matchRotation, type Rotation } from './support/rotary-pattern.ts';
+import { factsIn } from './support/facts.ts';
+import { AngleMaker, anglesOf } from './support/rotary-angles.ts';
+import { type Layout, layoutOf } from './support/rotary-layout.ts';
+import { type Look, matchRotation } from './support/rotary-pattern.ts';
+import { matchStandardRotation, type Rotated } from './support/rotary-standard.ts';
 import { containsOp, editEveryGraph, isOp, labelOf } from './support/scopes.ts';
 
 /** RotaryEmbedding became a standard operator here. */
 const OPSET = 23;
-const ops = ['Neg'];
+const ops = ['Neg', 'RotaryEmbedding'];
 
 const params = z.object({
   operators: operatorsParam(
     'any: RotaryEmbedding of onnxruntime. standard: that of opset 23, where the model has it; below it nothing is fused.',
   ),
 });
-
-/** How the rotated value lies, and what it was before its heads were split off. */
-interface Layout {
-  readonly isByHead: boolean;
-  readonly batch: Dim;
-  readonly length: Dim;
-  readonly heads: number;
-  readonly size: number;
-  /** One set of angles for all rows of the batch. */
-  readonly isShared: boolean;
-  /** [batch, length, heads, size], where the value is it or was it. */
-  readonly bySequence: string | undefined;
-  /** [batch, length, heads * size] */
-  readonly flat: string | undefined;
-}
-
-function layoutOf({ editor, facts }: Maker, { whole, cos, sin, width }: Rotation): Layout | undefined {
-  const shape = facts(whole)?.shape;
-  const angles = facts(cos)?.shape;
-  if (shape?.length !== 4 || !angles || angles.length > 4 || !sameShape(angles, facts(sin)?.shape)) return undefined;
-  const [rows, a, b, columns] = [...Array<Dim>(4 - angles.length).fill(1), ...angles] as [Dim, Dim, Dim, Dim];
-  const isByHead = a === 1 && sameShape([b], [shape[2]!]);
-  if (columns !== width || (!isByHead && !(b === 1 && sameShape([a], [shape[1]!])))) return undefined;
-  const [batch, length, heads, size] = (isByHead ? [0, 2, 1, 3] : [0, 1, 2, 3]).map((axis) => shape[axis]!);
-  if (typeof heads !== 'number' || typeof size !== 'number' || (rows !== 1 && !sameShape([rows], [batch!])))
-    return undefined;
-  const transpose = isByHead ? madeBy(editor, whole, 'Transpose') : undefined;
-  const isTurned = transpose && intsAttr(transpose, 'perm')?.join() === '0,2,1,3';
-  const bySequence = isByHead ? (isTurned ? transpose.inputs[0]! : undefined) : whole;
-  const before = madeBy(editor, bySequence, 'Reshape')?.inputs[0];
-  const isFlat = sameShape(facts(before ?? '')?.shape, [batch!, length!, heads * size]);
-  const isShared = rows === 1;
-  return {
-    isByHead,
-    batch: batch!,
-    length: length!,
-    heads,
-    size,
-    isShared,
-    bySequence,
-    flat: isFlat ? before : undefined,
-  };
-}
 
 /** A query is wanted flat by a fused attention, a key may be wanted by head. */
 function isQuery({ editor }: Maker, start: string): boolean {
@@ -75,6 +33,17 @@ function isQuery({ editor }: Maker, start: string): boolean {
   }
 }
 
+function matchWritten(look: Look, node: Node): Rotated | undefined {
+  const rotation = matchRotation(look, node);
+  const layout = rotation && layoutOf(look, rotation);
+  if (!layout) return undefined;
+  const { width, interleaved } = rotation;
+  const [cos, sin] = [rotation.cos, rotation.sin].map((value) =>
+    anglesOf(look.editor, look.facts, value, width, interleaved),
+  );
+  return cos && sin ? { rotation, layout, cos, sin } : undefined;
+}
+
 class Fuser {
   readonly #angles = new AngleMaker();
   readonly #ctx: StepContext;
@@ -85,37 +54,40 @@ class Fuser {
     this.#isStandard = isStandard;
   }
 
-  fuse(maker: Maker, found: Rotation, layout: Layout, cos: Angles, sin: Angles): void {
+  fuse(maker: Maker, found: Rotated): void {
     const { editor } = maker;
-    const { last, whole } = found;
+    const { rotation, layout } = found;
+    const { last, whole, sum } = rotation;
     const { isByHead, heads, size, bySequence } = layout;
     const output = last.outputs[0]!;
+    const rank = maker.facts(output)?.shape?.length;
     const isFlat = !isByHead || layout.flat !== undefined || (bySequence !== undefined && isQuery(maker, output));
     editor.removeNode(last);
     const sources = last.inputs.map((input) => editor.producerOf(input)).filter((node) => node !== undefined);
     const input = isFlat
       ? (layout.flat ?? maker.node('Reshape', [bySequence!, maker.ints(0, 0, heads * size)]))
       : whole;
-    const rotated = this.#rotate(maker, found, layout, input, [cos, sin], isFlat ? undefined : output);
-    if (isFlat) {
+    const isDone = !isFlat || rank === 3;
+    const rotated = this.#rotate(maker, found, input, isDone ? output : undefined);
+    if (!isDone) {
       const target = [rotated, maker.ints(0, 0, heads, size)];
       if (isByHead) maker.node('Transpose', [maker.node('Reshape', target)], { perm: attrInts([0, 2, 1, 3]) }, output);
       else maker.node('Reshape', target, {}, output);
     }
     removeUnread(editor, sources);
-    this.#ctx.ledger.record('fused a rotary embedding', [labelOf(found.sum)], [labelOf(editor.producerOf(rotated)!)]);
+    this.#ctx.ledger.record('fused a rotary embedding', [labelOf(sum)], [labelOf(editor.producerOf(rotated)!)]);
   }
 
   #rotate(
     maker: Maker,
-    { width, interleaved }: Rotation,
-    layout: Layout,
+    { rotation: { width, interleaved }, layout, cos, sin }: Rotated,
     input: string,
-    [cos, sin]: readonly [Angles, Angles],
     output = maker.editor.freshName(`${maker.label}/RotaryEmbedding_output`),
   ): string {
     const rows = [cos, sin].map((angles) => this.#angles.rows(maker, angles, width / 2)) as [string, string];
-    const positions = layout.isShared && !this.#isStandard ? this.#first(maker) : this.#positions(maker, layout, input);
+    const positions =
+      layout.positions ??
+      (layout.isShared && !this.#isStandard ? this.#first(maker) : this.#positions(maker, layout, input));
     maker.editor.addNode(
       makeNode({
         opType: 'RotaryEmbedding',
@@ -186,14 +158,10 @@ export const step = defineStep({
         const facts = factsIn(table, scope.graph, scope.kind);
         const fuser = new Fuser(ctx, isStandard);
         for (const node of scope.nodes) {
-          const found = editor.has(node) ? matchRotation({ editor, facts, opset }, node) : undefined;
-          if (!found) continue;
+          if (!editor.has(node)) continue;
           const maker = new Maker(editor, facts, opset, labelOf(node));
-          const layout = layoutOf(maker, found);
-          const [cos, sin] = [found.cos, found.sin].map(
-            (value) => layout && anglesOf(editor, facts, value, found.width, found.interleaved),
-          );
-          if (layout && cos && sin) fuser.fuse(maker, found, layout, cos, sin);
+          const found = matchWritten(maker, node) ?? (isStandard ? undefined : matchStandardRotation(maker, node));
+          if (found) fuser.fuse(maker, found);
         }
       },
       { ops },

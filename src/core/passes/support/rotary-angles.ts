@@ -1,8 +1,8 @@
 /** Cosines and sines of a rotary embedding: one row for each position, one column for each pair. */
-import { intAttr } from '../../ir/attributes.ts';
+import { attrInt, intAttr } from '../../ir/attributes.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import { smallValues, tensorFromNumbers } from '../../ir/tensor.ts';
-import type { Attribute, Node } from '../../ir/types.ts';
+import type { Node } from '../../ir/types.ts';
 import type { Maker } from './attention-operands.ts';
 import { type FactLookup, sameShape } from './facts.ts';
 import { madeBy, withScalar } from './pattern.ts';
@@ -18,7 +18,8 @@ interface ElementStep {
   readonly opType: string;
   /** '' stands for the element. */
   readonly inputs: readonly string[];
-  readonly attributes: Readonly<Record<string, Attribute>>;
+  /** Of a Cast. */
+  readonly to?: number;
 }
 
 /** Longest chain of nodes that is followed. */
@@ -56,11 +57,15 @@ function stepBefore(editor: GraphEditor, facts: FactLookup, value: string, width
   const moved = madeBy(editor, value, 'Unsqueeze', 'Squeeze', 'Reshape')?.inputs[0];
   if (moved !== undefined) return facts(moved)?.shape?.at(-1) === width ? { value: moved } : undefined;
   const wave = madeBy(editor, value, 'Cos', 'Sin');
-  if (wave) return { value: wave.inputs[0]!, step: { opType: wave.opType, inputs: [''], attributes: {} } };
+  if (wave) return { value: wave.inputs[0]!, step: { opType: wave.opType, inputs: [''] } };
+  const cast = madeBy(editor, value, 'Cast');
+  if (cast) {
+    return { value: cast.inputs[0]!, step: { opType: 'Cast', inputs: [''], to: intAttr(cast, 'to', 0) } };
+  }
   const product = madeBy(editor, value, 'Mul');
   const scaled = withScalar(editor, product, true);
   if (!scaled || editor.constantOf(scaled.constant)!.dims.length > 1) return undefined;
-  return { value: scaled.value, step: { opType: 'Mul', inputs: ['', scaled.constant], attributes: {} } };
+  return { value: scaled.value, step: { opType: 'Mul', inputs: ['', scaled.constant] } };
 }
 
 /** The two inputs of a Concat over the last axis. */
@@ -93,7 +98,7 @@ function repeated(editor: GraphEditor, facts: FactLookup, value: string): string
 function halfOf(editor: GraphEditor, name: string, width: number, interleaved: boolean): string | undefined {
   const tensor = editor.constantOf(name)!;
   const values = smallValues(tensor);
-  if (!values || tensor.dtype !== 'float32' || tensor.dims.at(-1) !== width) return undefined;
+  if (!values || tensor.dims.at(-1) !== width) return undefined;
   const half = width / 2;
   const [one, other] = interleaved
     ? [(at: number) => 2 * at, (at: number) => 2 * at + 1]
@@ -106,7 +111,7 @@ function halfOf(editor: GraphEditor, name: string, width: number, interleaved: b
       if (first !== values[row * width + other(at)]) return undefined;
       kept.push(first);
     }
-  return editor.addInitializer(tensorFromNumbers(`${name}.half`, 'float32', [rows, half], kept));
+  return editor.addInitializer(tensorFromNumbers(`${name}.half`, tensor.dtype, [rows, half], kept));
 }
 
 /** Angles are shared by all layers: what was made for one serves the others of the same graph. */
@@ -119,13 +124,13 @@ export class AngleMaker {
       const dims = maker.editor.constantOf(base)?.dims ?? maker.facts(base)?.shape;
       return dims?.length === 2 ? base : maker.node('Reshape', [base, maker.ints(-1, pairs)]);
     });
-    for (const { opType, inputs, attributes } of steps) {
+    for (const { opType, inputs, to } of steps) {
       const [element] = [value];
-      value = this.once(`${opType} of ${element} with ${inputs.join()}`, () =>
+      value = this.once(`${opType} of ${element} with ${to ?? inputs.join()}`, () =>
         maker.node(
           opType,
           inputs.map((input) => input || element),
-          attributes,
+          to === undefined ? {} : { to: attrInt(to) },
         ),
       );
     }

@@ -6,6 +6,7 @@
  * cos and sin have the same value for both members of a pair.
  */
 import { intAttr, intsAttr } from '../../ir/attributes.ts';
+import type { DType } from '../../ir/dtype.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import type { Node } from '../../ir/types.ts';
 import { constantInput, intsOf } from './constants.ts';
@@ -14,6 +15,9 @@ import { madeBy, otherOperand } from './pattern.ts';
 import { pairOf } from './rotary-angles.ts';
 import { isOp } from './scopes.ts';
 import { constantRanges } from './slice-ranges.ts';
+
+/** Those that onnxruntime has kernels for. */
+export const dtypes: ReadonlySet<DType | undefined> = new Set<DType>(['float32', 'float16']);
 
 export interface Rotation {
   /** The value to rotate, of four axes: the first `width` columns of `whole`, or all of it. */
@@ -28,7 +32,7 @@ export interface Rotation {
   readonly sum: Node;
 }
 
-interface Look {
+export interface Look {
   readonly editor: GraphEditor;
   readonly facts: FactLookup;
   readonly opset: number;
@@ -37,7 +41,7 @@ interface Look {
 /** @param sum an Add that may be x * cos + turn(x) * sin */
 export function matchRotation(look: Look, sum: Node): Rotation | undefined {
   const { editor, facts } = look;
-  if (!isOp(sum, 'Add') || facts(sum.outputs[0]!)?.dtype !== 'float32') return undefined;
+  if (!isOp(sum, 'Add') || !dtypes.has(facts(sum.outputs[0]!)?.dtype)) return undefined;
   const products = sum.inputs.map((input) => (editor.singleConsumer(input) ? madeBy(editor, input, 'Mul') : undefined));
   const [first, second] = products;
   if (!first || !second || first === second) return undefined;

@@ -97,6 +97,34 @@ describe('fuse-rotary-embedding: halves', () => {
       ...['Reshape', 'Cos', 'Mul', 'Sin', ROTARY, 'Reshape', 'Transpose'],
     ]);
   });
+  const half = { x: { dtype: 'float16', shape: ['b', 's', width] } } as const;
+  it('half precision, angles in single precision', async () => {
+    const cast = angles.map((item) =>
+      typeof item === 'string' ? item.replace(/([cs]) = Unsqueeze\(\1(0)/, '$1 = Unsqueeze($1h') : item,
+    );
+    cast.push(node('ch = Cast(c0)', { to: 10 }), node('sh = Cast(s0)', { to: 10 }));
+    const before = made([...byHead, ...cast, ...sliced(), ...rotation()], { inputs: { ...shared, ...half } });
+    const after = await apply(before, [id, 'eliminate-dead']);
+    expect(opsOf(after.model)).toEqual(['Reshape', 'Cos', 'Cast', 'Sin', 'Cast', ROTARY, 'Reshape', 'Transpose']);
+    await expectSameOutputs(before, after.model, { relative: 2e-3 });
+  });
+  it('half precision, constant angles', async () => {
+    const table = (seed: string) => {
+      const rows = Array.from({ length: 3 }, (_, row) => [0, 1, 2, 3].map((at) => Math.sin(row + at + seed.length)));
+      return tensor(
+        [3, size],
+        rows.flatMap((row) => [...row, ...row]),
+        'float16',
+      );
+    };
+    const before = made([...sliced(), ...rotation()], {
+      inputs: { xt: { dtype: 'float16', shape: ['b', heads, 3, size] } },
+      weights: { ...weights, c: table('c'), s: table('si') },
+    });
+    const after = await apply(before, [id, 'eliminate-dead']);
+    expect(opsOf(after.model)).toEqual([ROTARY]);
+    await expectSameOutputs(before, after.model, { relative: 2e-3 });
+  });
   it('heads that were not split off just before: as they are, a query flattened', async () => {
     const inputs = { xt: ['b', heads, 's', size], f: [1, 's', size / 2], k: ['b', heads, size, 't'] } as const;
     await fuses(made([...angles, ...sliced(), ...rotation()], { inputs }), ['Reshape', 'Cos', 'Sin', ROTARY]);
@@ -239,11 +267,11 @@ describe('fuse-rotary-embedding: what stays', () => {
     ['angles of another batch', made(all, { inputs: { ...flat, f: ['c', 's', size / 2] } })],
     ['a difference', made(swap(all, 'y = Add(a, b)', 'y = Sub(a, b)'))],
     [
-      'half precision',
+      'double precision, which onnxruntime has no kernel for',
       made(all, {
         inputs: {
-          x: { dtype: 'float16', shape: ['b', 's', width] },
-          f: { dtype: 'float16', shape: [1, 's', size / 2] },
+          x: { dtype: 'float64', shape: ['b', 's', width] },
+          f: { dtype: 'float64', shape: [1, 's', size / 2] },
         },
       }),
     ],
