@@ -6,6 +6,7 @@ import { type Operand, traceOperand } from './attention-operands.ts';
 import type { AttentionMatch } from './attention-pattern.ts';
 import { type FactLookup, sameShape } from './facts.ts';
 import { madeBy } from './pattern.ts';
+import { isOp } from './scopes.ts';
 
 interface Joined {
   /** [batch, heads, earlier length, size] */
@@ -27,12 +28,14 @@ export interface AttentionCache {
 export function cacheOf(
   editor: GraphEditor,
   facts: FactLookup,
-  { query, key, value }: AttentionMatch,
+  { query, key, value, scores }: AttentionMatch,
 ): AttentionCache | undefined {
   const [k, v] = [key, value].map((operand) => joinedOf(editor, facts, operand));
   if (!k || !v || k.concat === v.concat) return undefined;
   const pasts = [k.past, v.past].map((name) => facts(name)?.shape);
-  if (!sameShape(pasts[0]?.slice(0, 3), pasts[1]?.slice(0, 3))) return undefined;
+  // The standard operator refuses keys and values of two lengths.
+  const axes = isOp(scores, 'Attention') ? 2 : 3;
+  if (!sameShape(pasts[0]?.slice(0, axes), pasts[1]?.slice(0, axes))) return undefined;
   // The operator takes the new keys to be as many as the queries.
   const lengths = [k.added.length, v.added.length];
   return sameShape(lengths, [query.length, query.length]) ? { key: k, value: v } : undefined;

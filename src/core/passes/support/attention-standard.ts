@@ -11,6 +11,7 @@ import { madeBy } from './pattern.ts';
 import { isOp } from './scopes.ts';
 
 /**
+ * The operator itself refuses batches and lengths that do not fit, so that nothing has to be proven of them here.
  * Not with keys of earlier calls, a cap of the scores, scores as a result, or a softmax in another precision than
  * float32.
  */
@@ -25,7 +26,6 @@ export function matchStandardAttention(editor: GraphEditor, node: Node, facts: F
   if (!query || !key || !value || !last || query.size !== key.size || key.heads !== value.heads) return undefined;
   if (query.heads % key.heads !== 0 || (value.byHead ?? value.bySequence ?? { factor: 1 }).factor !== 1)
     return undefined;
-  if (!sameShape([query.batch, key.batch, key.length], [key.batch, value.batch, value.length])) return undefined;
   const maskings = mask === '' ? [] : maskingsOf(editor, facts, mask, key.length);
   return (
     maskings && {

@@ -104,6 +104,16 @@ describe('fuse-attention: the standard operator', () => {
     await expectFused(before, MHA, feeds);
   });
 
+  it('keys and values joined to those of earlier calls, of lengths that only the operator says are equal', async () => {
+    const join = (name: string) => node(`${name}9 = Concat(${name}0, ${name}t)`, { axis: 2 });
+    const earlier = (length: string) => ['b', heads, length, size];
+    const before = written([join('k'), join('v'), 'o = Attention(qt, k9, v9)'], {
+      inputs: { ...inputs, k: ['b', 's', width], v: ['b', 's', width], k0: earlier('p'), v0: earlier('r') },
+      outputs: ['y', 'k9', 'v9'],
+    });
+    expect(opsOf(await expectFused(before, MHA))).toEqual([MHA]);
+  });
+
   it('a mask of bool that hides nothing is dropped', async () => {
     const parts = { weights: { ...weights, all: tensor([1, 1, 1, 1], [1], 'bool') } };
     const nodes = ['n = Shape(x)', 'm = Expand(all, n)', 'o = Attention(qt, kt, vt, m)'];
