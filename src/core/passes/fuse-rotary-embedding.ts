@@ -44,6 +44,11 @@ function matchWritten(look: Look, node: Node): Rotated | undefined {
   return cos && sin ? { rotation, layout, cos, sin } : undefined;
 }
 
+/** The standard operator takes angles for all rows of a batch by their positions only. */
+function needsPositions({ layout }: Rotated, node: Node): boolean {
+  return node.opType !== 'RotaryEmbedding' || (layout.isShared && layout.batch !== 1);
+}
+
 class Fuser {
   readonly #angles = new AngleMaker();
   readonly #ctx: StepContext;
@@ -160,8 +165,8 @@ export const step = defineStep({
         for (const node of scope.nodes) {
           if (!editor.has(node)) continue;
           const maker = new Maker(editor, facts, opset, labelOf(node));
-          const found = matchWritten(maker, node) ?? (isStandard ? undefined : matchStandardRotation(maker, node));
-          if (found) fuser.fuse(maker, found);
+          const found = matchWritten(maker, node) ?? matchStandardRotation(maker, node);
+          if (found && (!isStandard || needsPositions(found, node))) fuser.fuse(maker, found);
         }
       },
       { ops },
