@@ -22,7 +22,12 @@ function fuse(ctx: StepContext, maker: Maker, masks: MaskMaker, match: Attention
   const cache = coversScores(maker, match, plan) ? cacheOf(maker.editor, maker.facts, match) : undefined;
   const [q, k, v] = operandsOf(maker, match, cache);
   const projected: Projected = k.isFlat
-    ? projectionBias(maker, [q.value, k.value, v.value], [query.heads * query.size, value.heads * value.size])
+    ? projectionBias(
+        maker,
+        match.dtype,
+        [q.value, k.value, v.value],
+        [query.heads * query.size, value.heads * value.size],
+      )
     : { inputs: [q.value, k.value, v.value], bias: '' };
   const bias = masks.bias(maker, match, plan, projected.inputs[0]!, {
     value: projected.inputs[1]!,
@@ -35,7 +40,7 @@ function fuse(ctx: StepContext, maker: Maker, masks: MaskMaker, match: Attention
     inputs: [...projected.inputs, projected.bias, '', bias ?? '', ...pasts],
     attributes: { num_heads: attrInt(query.heads), scale: attrFloat(match.factor * q.factor * k.factor) },
     joins: cache ? [cache.key.concat, cache.value.concat] : [],
-    factor: guard && (() => masks.rowsWithKeys(maker, guard)),
+    factor: guard && (() => masks.rowsWithKeys(maker, match.dtype, guard)),
   });
 }
 

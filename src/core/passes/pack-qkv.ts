@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { setAttr } from '../ir/attributes.ts';
 import { makeNode } from '../ir/build.ts';
+import type { DType } from '../ir/dtype.ts';
 import { tensorFromNumbers } from '../ir/tensor.ts';
 import { defineStep, runsEverywhere, type StepContext } from '../step/define.ts';
 import { CONTRIB_DOMAIN, contribSupport, importContrib, operatorsParam } from './support/contrib.ts';
@@ -26,7 +27,7 @@ function bySharedWeights({ editor, nodes }: Scope): SelfAttention[][] {
 
 class Packer {
   /** The CPU kernel reads its bias without asking whether there is one. */
-  readonly #zeros = new Map<number, string>();
+  readonly #zeros = new Map<string, string>();
   readonly #ctx: StepContext;
   readonly #scope: Scope;
 
@@ -45,14 +46,14 @@ class Packer {
     if (name) for (const old of weights) editor.removeInitializer(old);
   }
 
-  #replace({ attention, input, hidden, bias, replaced }: SelfAttention, weight: string): void {
+  #replace({ attention, input, hidden, dtype, bias, replaced }: SelfAttention, weight: string): void {
     const { editor } = this.#scope;
     const added = attention.inputs[5] ?? '';
     const packed = makeNode({
       opType: 'Attention',
       domain: importContrib(this.#ctx.model),
       name: attention.name,
-      inputs: [input, weight, bias || this.#zerosOf(3 * hidden), ...(added === '' ? [] : ['', '', added])],
+      inputs: [input, weight, bias || this.#zerosOf(3 * hidden, dtype), ...(added === '' ? [] : ['', '', added])],
       outputs: [attention.outputs[0]!],
     });
     for (const [name, attribute] of attention.attributes) setAttr(packed, name, attribute);
@@ -67,13 +68,14 @@ class Packer {
     this.#ctx.ledger.record('packed query, key and value', labels, [labelOf(packed)]);
   }
 
-  #zerosOf(width: number): string {
+  #zerosOf(width: number, dtype: DType): string {
+    const key = `${width} ${dtype}`;
     const name =
-      this.#zeros.get(width) ??
+      this.#zeros.get(key) ??
       this.#scope.editor.addInitializer(
-        tensorFromNumbers(`zeros_${width}`, 'float32', [width], Array<number>(width).fill(0)),
+        tensorFromNumbers(`zeros_${width}`, dtype, [width], Array<number>(width).fill(0)),
       );
-    this.#zeros.set(width, name);
+    this.#zeros.set(key, name);
     return name;
   }
 }

@@ -1,6 +1,7 @@
 /** The biases of the three projections before an attention, as its one bias input. */
 import { smallValues, tensorFromNumbers } from '../../ir/tensor.ts';
 import type { Maker } from './attention-operands.ts';
+import type { AttentionDType } from './attention-pattern.ts';
 import { madeBy, otherOperand } from './pattern.ts';
 
 export interface Projected {
@@ -15,14 +16,19 @@ export interface Projected {
  * @param inputs query, key and value of [batch, length, width]
  * @param widths of query and key, and of the value
  */
-export function projectionBias(maker: Maker, inputs: readonly string[], widths: readonly [number, number]): Projected {
+export function projectionBias(
+  maker: Maker,
+  dtype: AttentionDType,
+  inputs: readonly string[],
+  widths: readonly [number, number],
+): Projected {
   const none = { inputs, bias: '' };
   // The CPU kernel wants one width for all of them.
   if (widths[0] !== widths[1]) return none;
   const parts = inputs.map((input) => biasedBy(maker, input, widths[0]));
   if (parts.every((part) => part === undefined)) return none;
   const values = parts.flatMap((part) => part?.bias ?? Array<number>(widths[0]).fill(0));
-  const tensor = tensorFromNumbers(`${maker.label}/bias`, 'float32', [values.length], values);
+  const tensor = tensorFromNumbers(`${maker.label}/bias`, dtype, [values.length], values);
   return {
     inputs: inputs.map((input, at) => parts[at]?.value ?? input),
     bias: maker.editor.addInitializer(tensor),

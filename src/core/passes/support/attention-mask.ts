@@ -4,7 +4,7 @@ import { dtypeInfo } from '../../ir/dtype.ts';
 import { tensorFromInts, tensorFromNumbers } from '../../ir/tensor.ts';
 import type { Dim } from '../../ir/types.ts';
 import type { Maker } from './attention-operands.ts';
-import type { AttentionMatch, Masking } from './attention-pattern.ts';
+import type { AttentionDType, AttentionMatch, Masking } from './attention-pattern.ts';
 import { scalarOf, uniformValue } from './constants.ts';
 import { sameShape } from './facts.ts';
 import { madeBy } from './pattern.ts';
@@ -16,7 +16,11 @@ export interface MaskPlan {
   readonly guard: { readonly condition: string; readonly keeps: boolean } | undefined;
 }
 
-const LOWEST = -3.4028234663852886e38;
+/**
+ * What takes the place of -inf, so that a row without keys is no row of NaN. In half precision a sum with it must not
+ * overflow, and its exponential is 0 long before.
+ */
+const LOWEST = { float32: -3.4028234663852886e38, float16: -3e4 };
 
 /** @returns undefined when the masks cannot be expressed */
 export function planMask(maker: Maker, match: AttentionMatch): MaskPlan | undefined {
@@ -84,12 +88,12 @@ export class MaskMaker {
   /** @returns the bias; undefined without any mask */
   bias(
     maker: Maker,
-    { query, key }: AttentionMatch,
+    { query, key, dtype }: AttentionMatch,
     plan: MaskPlan,
     queryValue: string,
     keyValue: { value: string; axis: number },
   ): string | undefined {
-    const terms = plan.maskings.map((masking) => this.#term(maker, masking, plan.guard !== undefined));
+    const terms = plan.maskings.map((masking) => this.#term(maker, dtype, masking, plan.guard !== undefined));
     if (terms.length === 0) return undefined;
     const shapes = terms.map((term) => term.shape);
     const sum = terms
@@ -117,10 +121,10 @@ export class MaskMaker {
   }
 
   /** [batch or 1, length or 1, 1] of 0 and 1: whether the row may look at any key. */
-  rowsWithKeys(maker: Maker, { condition, keeps }: NonNullable<MaskPlan['guard']>): string {
-    return this.#once(`rows of ${condition} ${keeps}`, () => {
+  rowsWithKeys(maker: Maker, dtype: AttentionDType, { condition, keeps }: NonNullable<MaskPlan['guard']>): string {
+    return this.#once(`rows of ${condition} ${keeps} ${dtype}`, () => {
       const allowed = keeps ? condition : maker.node('Not', [condition]);
-      const numbers = maker.node('Cast', [allowed], { to: attrInt(dtypeInfo.float32.onnx) });
+      const numbers = maker.node('Cast', [allowed], { to: attrInt(dtypeInfo[dtype].onnx) });
       const any =
         maker.opset >= 18
           ? maker.node('ReduceMax', [numbers, maker.ints(-1)], { keepdims: attrInt(1) })
@@ -132,12 +136,18 @@ export class MaskMaker {
     });
   }
 
-  #term(maker: Maker, masking: Masking, finite: boolean): { value: string; shape: readonly Dim[] } {
+  #term(
+    maker: Maker,
+    dtype: AttentionDType,
+    masking: Masking,
+    finite: boolean,
+  ): { value: string; shape: readonly Dim[] } {
     if (masking.kind === 'add') return { value: masking.value, shape: maker.facts(masking.value)!.shape! };
     const { condition, keeps, fill } = masking;
-    const value = this.#once(`bias of ${condition} ${keeps} ${finite ? 'finite' : fill}`, () => {
-      const zero = scalar(maker, 0);
-      const low = scalar(maker, finite ? LOWEST : fill);
+    const value = this.#once(`bias of ${condition} ${keeps} ${finite ? 'finite' : fill} ${dtype}`, () => {
+      const [zero, low] = [0, finite ? LOWEST[dtype] : fill].map((value) =>
+        maker.editor.addInitializer(tensorFromNumbers(`${maker.label}/fill`, dtype, [], [value])),
+      ) as [string, string];
       return maker.node('Where', keeps ? [condition, zero, low] : [condition, low, zero]);
     });
     return { value, shape: maker.facts(condition)!.shape! };
@@ -148,10 +158,6 @@ export class MaskMaker {
     this.#made.set(key, made);
     return made;
   }
-}
-
-function scalar(maker: Maker, value: number): string {
-  return maker.editor.addInitializer(tensorFromNumbers(`${maker.label}/fill`, 'float32', [], [value]));
 }
 
 function unsqueeze(maker: Maker, value: string, axes: readonly number[]): string {

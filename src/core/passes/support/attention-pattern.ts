@@ -1,5 +1,6 @@
 /** softmax(scale * Q K^T + bias) V, written out in elementary operators. */
 import { intAttr } from '../../ir/attributes.ts';
+import type { DType } from '../../ir/dtype.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import type { Node } from '../../ir/types.ts';
 import { type Operand, scaleOf, swapsHeads, traceOperand } from './attention-operands.ts';
@@ -15,7 +16,14 @@ export type Masking =
   /** Scores stay where the condition equals `keeps`; elsewhere they become the fill. */
   | { readonly kind: 'where'; readonly condition: string; readonly keeps: boolean; readonly fill: number };
 
+/** Those that onnxruntime has kernels for: half precision on WebGPU, and on the CPU by way of single precision. */
+export type AttentionDType = 'float32' | 'float16';
+
+export const attentionDType = (dtype: DType | undefined): AttentionDType | undefined =>
+  dtype === 'float32' || dtype === 'float16' ? dtype : undefined;
+
 export interface AttentionMatch {
+  readonly dtype: AttentionDType;
   readonly query: Operand;
   readonly key: Operand;
   readonly value: Operand;
@@ -42,7 +50,8 @@ export function matchAttention(editor: GraphEditor, node: Node, facts: FactLooku
 }
 
 function matchWritten(editor: GraphEditor, softmax: Node, facts: FactLookup): AttentionMatch | undefined {
-  if (!isOp(softmax, 'Softmax') || facts(softmax.outputs[0]!)?.dtype !== 'float32') return undefined;
+  const dtype = attentionDType(facts(softmax.outputs[0] ?? '')?.dtype);
+  if (!isOp(softmax, 'Softmax') || !dtype) return undefined;
   const axis = intAttr(softmax, 'axis', -1);
   if (facts(softmax.outputs[0]!)?.shape?.length !== 4 || (axis !== -1 && axis !== 3)) return undefined;
   const tail = tailOf(editor, softmax.outputs[0]!);
@@ -55,6 +64,7 @@ function matchWritten(editor: GraphEditor, softmax: Node, facts: FactLookup): At
   if ([value.byHead, value.bySequence].some((form) => form && form.factor !== 1)) return undefined;
   const { factor, maskings } = scores;
   return {
+    dtype,
     query,
     key,
     value,

@@ -4,7 +4,7 @@ import { dtypeInfo } from '../../ir/dtype.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import type { Dim, Node } from '../../ir/types.ts';
 import { type Operand, swapsHeads, traceOperand } from './attention-operands.ts';
-import type { AttentionMatch, Masking } from './attention-pattern.ts';
+import { type AttentionMatch, attentionDType, type Masking } from './attention-pattern.ts';
 import { uniformValue } from './constants.ts';
 import { type FactLookup, sameShape } from './facts.ts';
 import { madeBy } from './pattern.ts';
@@ -16,7 +16,8 @@ import { isOp } from './scopes.ts';
  * float32.
  */
 export function matchStandardAttention(editor: GraphEditor, node: Node, facts: FactLookup): AttentionMatch | undefined {
-  if (!isOp(node, 'Attention') || facts(node.outputs[0]!)?.dtype !== 'float32') return undefined;
+  const dtype = attentionDType(facts(node.outputs[0] ?? '')?.dtype);
+  if (!isOp(node, 'Attention') || !dtype) return undefined;
   const [q, k, v, mask = '', ...more] = node.inputs as [string, string, string, ...string[]];
   if ([...more, ...node.outputs.slice(1)].some((value) => value !== '')) return undefined;
   if (floatAttr(node, 'softcap', 0) !== 0) return undefined;
@@ -29,6 +30,7 @@ export function matchStandardAttention(editor: GraphEditor, node: Node, facts: F
   const maskings = mask === '' ? [] : maskingsOf(editor, facts, mask, key.length);
   return (
     maskings && {
+      dtype,
       query,
       key,
       value,

@@ -1,5 +1,6 @@
 /** MultiHeadAttention whose query, key and value are products of one input with constant weights. */
 import { intAttr, intsAttr } from '../../ir/attributes.ts';
+import type { DType } from '../../ir/dtype.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import type { Node, Tensor } from '../../ir/types.ts';
 import { intsOf } from './constants.ts';
@@ -13,6 +14,7 @@ export interface SelfAttention {
   /** One weight [in, 3 * hidden], or those of query, key and value, [in, hidden] each. */
   readonly weights: readonly string[];
   readonly hidden: number;
+  readonly dtype: DType;
   /** A bias of 3 * hidden; '' for none. */
   readonly bias: string;
   /** What the packed operator takes the place of, besides the attention itself. */
@@ -39,9 +41,10 @@ export function matchSelfAttention(editor: GraphEditor, node: Node): SelfAttenti
   return found && found.hidden % intAttr(node, 'num_heads', 0) === 0 ? found : undefined;
 }
 
-const isOwnFloat32Matrix = (editor: GraphEditor, name: string): Tensor | undefined => {
+const ownMatrix = (editor: GraphEditor, name: string): Tensor | undefined => {
   const tensor = editor.graph.initializers.has(name) ? editor.constantOf(name) : undefined;
-  const isMatrix = tensor?.dtype === 'float32' && tensor.dims.length === 2 && tensor.dims.every((dim) => dim > 0);
+  const isFloat = tensor?.dtype === 'float32' || tensor?.dtype === 'float16';
+  const isMatrix = isFloat && tensor.dims.length === 2 && tensor.dims.every((dim) => dim > 0);
   return isMatrix && !editor.isGraphOutput(name) ? tensor : undefined;
 };
 
@@ -50,14 +53,16 @@ function threeProducts(editor: GraphEditor, attention: Node, operands: readonly 
   const [first] = products;
   if (!first || products.some((product) => product?.inputs[0] !== first.inputs[0])) return undefined;
   const weights = products.map((product) => product!.inputs[1]!);
-  const [shape] = weights.map((name) => isOwnFloat32Matrix(editor, name)?.dims);
-  if (!shape || weights.some((name) => isOwnFloat32Matrix(editor, name)?.dims.join() !== shape.join()))
-    return undefined;
+  const [matrix, ...others] = weights.map((name) => ownMatrix(editor, name));
+  const shape = matrix?.dims;
+  const isAlike = (other: Tensor | undefined) => other?.dtype === matrix?.dtype && other?.dims.join() === shape?.join();
+  if (!shape || !others.every(isAlike)) return undefined;
   return {
     attention,
     input: first.inputs[0]!,
     weights,
     hidden: shape[1]!,
+    dtype: matrix.dtype,
     bias: attention.inputs[3] ?? '',
     replaced: products as Node[],
   };
@@ -72,7 +77,7 @@ function oneProduct(editor: GraphEditor, attention: Node, operands: readonly str
   const add = madeBy(editor, whole, 'Add');
   const product = [whole, ...(add?.inputs ?? [])].map((name) => madeBy(editor, name, 'MatMul')).find(Boolean);
   if (!product || (add && editor.singleConsumer(product.outputs[0]!) !== add)) return undefined;
-  const weight = isOwnFloat32Matrix(editor, product.inputs[1]!);
+  const weight = ownMatrix(editor, product.inputs[1]!);
   const width = weight?.dims[1] ?? 0;
   const added = add ? otherOperand(add, product.outputs[0]!) : '';
   if (!weight || width % 3 !== 0 || added === undefined || !isInThirds(editor, split, width)) return undefined;
@@ -84,6 +89,7 @@ function oneProduct(editor: GraphEditor, attention: Node, operands: readonly str
     input: product.inputs[0]!,
     weights: [product.inputs[1]!],
     hidden: width / 3,
+    dtype: weight.dtype,
     bias: own || added,
     replaced: add ? [product, add, split] : [product, split],
   };

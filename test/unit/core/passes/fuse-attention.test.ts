@@ -221,7 +221,7 @@ describe('fuse-attention: masks', () => {
 
 describe('fuse-attention: what stays', () => {
   const plain = [...scaled, softmax('s')];
-  const half = { dtype: 'float16', shape: [1, 3, width] } as const;
+  const double = { dtype: 'float64', shape: [1, 3, width] } as const;
   const cases: [string, Model][] = [
     ['probabilities that are an output', attention(plain, { outputs: ['y', 'p'] })],
     ['scores that others read', attention(plain, { outputs: ['y', 's'] })],
@@ -262,10 +262,10 @@ describe('fuse-attention: what stays', () => {
       }),
     ],
     [
-      'half precision, for which WASM has no kernel',
+      'double precision, which the operator has no type for',
       attention(plain, {
-        inputs: { q: half, k: half, v: half },
-        weights: { ...weights, half: scalar(0.5, 'float16') },
+        inputs: { q: double, k: double, v: double },
+        weights: { ...weights, half: scalar(0.5, 'float64') },
       }),
     ],
     [

@@ -108,10 +108,10 @@ describe('pack-qkv', () => {
       }),
     ],
     [
-      'half precision',
+      'weights in a precision that the operator has no type for',
       made([...products, attend('q, k, v')], {
-        inputs: { x: { dtype: 'float16', shape: ['b', 's', wide] } },
-        weights: Object.fromEntries(['wq', 'wk', 'wv'].map((name) => [name, noise(name, [wide, hidden], 'float16')])),
+        inputs: { x: { dtype: 'bfloat16', shape: ['b', 's', wide] } },
+        weights: Object.fromEntries(['wq', 'wk', 'wv'].map((name) => [name, noise(name, [wide, hidden], 'bfloat16')])),
       }),
     ],
     ['one product, cut elsewhere', made(['p = MatMul(x, w3)', cut('p', 'others'), attend('q, k, v')])],
