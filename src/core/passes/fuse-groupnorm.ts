@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { attrFloat } from '../ir/attributes.ts';
 import { makeNode } from '../ir/build.ts';
+import type { DType } from '../ir/dtype.ts';
 import type { GraphEditor } from '../ir/editor.ts';
 import { smallValues, tensorFromNumbers } from '../ir/tensor.ts';
 import type { Node } from '../ir/types.ts';
@@ -11,6 +12,7 @@ import { madeBy, otherOperand } from './support/pattern.ts';
 import { containsOp, editEveryGraph, isOp, labelOf } from './support/scopes.ts';
 
 const ops = ['InstanceNormalization'];
+const dtypes: ReadonlySet<DType> = new Set<DType>(['float32', 'float16']);
 /** BatchNormalization has one output and no mode of training from here on. */
 const OPSET = 9;
 
@@ -24,6 +26,7 @@ interface GroupNorm {
   readonly mul: Node;
   readonly add: Node;
   readonly groups: number;
+  readonly dtype: DType;
   readonly scale: readonly number[];
   readonly bias: readonly number[];
   readonly gamma: readonly number[];
@@ -40,7 +43,9 @@ function matchGroupNorm(editor: GraphEditor, facts: FactLookup, norm: Node): Gro
   const result = facts(ungroup.outputs[0]!);
   const grouped = facts(group.outputs[0]!)?.shape;
   const [channels, groups] = [result?.shape?.[1], grouped?.[1]];
-  if (result?.dtype !== 'float32' || typeof channels !== 'number' || typeof groups !== 'number') return undefined;
+  const dtype = result?.dtype;
+  if (!result || !dtype || !dtypes.has(dtype) || typeof channels !== 'number' || typeof groups !== 'number')
+    return undefined;
   if (result.shape!.length < 3 || channels % groups !== 0 || !sameShape([result.shape![0]!], [grouped![0]!]))
     return undefined;
   const [gamma, beta] = [mul, add].map((node, at) =>
@@ -56,7 +61,7 @@ function matchGroupNorm(editor: GraphEditor, facts: FactLookup, norm: Node): Gro
     return tensor && smallValues(tensor);
   });
   if (!gamma || !beta || !scale || !bias) return undefined;
-  return { norm, group, ungroup, mul, add, groups, scale, bias, gamma, beta };
+  return { norm, group, ungroup, mul, add, groups, dtype, scale, bias, gamma, beta };
 }
 
 /** The numbers of a constant with one for each channel of a value of the given rank. */
@@ -80,7 +85,7 @@ class Fuser {
   ) {}
 
   fuse(found: GroupNorm, merge: boolean): void {
-    const { add, gamma, beta, groups, scale, bias } = found;
+    const { add, gamma, beta, groups, dtype, scale, bias } = found;
     const perGroup = gamma.length / groups;
     const first = (values: readonly number[]) => scale.map((_, at) => values[at * perGroup]!);
     const isUniform = [gamma, beta].every((values) =>
@@ -94,10 +99,12 @@ class Fuser {
     const names = [
       this.#vector(
         `${add.outputs[0]}.scale`,
+        dtype,
         scale.map((value, at) => value * factor[at]!),
       ),
       this.#vector(
         `${add.outputs[0]}.bias`,
+        dtype,
         bias.map((value, at) => value * factor[at]! + summand[at]!),
       ),
     ] as const;
@@ -126,7 +133,7 @@ class Fuser {
   }
 
   /** A factor and a summand for each channel in one pass over the values. */
-  #affine({ ungroup, mul, add, gamma, beta }: GroupNorm): void {
+  #affine({ ungroup, mul, add, dtype, gamma, beta }: GroupNorm): void {
     const { editor } = this;
     const [output] = add.outputs as [string];
     const each = (value: number) => gamma.map(() => value);
@@ -135,8 +142,10 @@ class Fuser {
       name: editor.freshName(`${labelOf(add)}/BatchNormalization`),
       inputs: [
         ungroup.outputs[0]!,
-        ...[this.#vector(`${output}.scale`, gamma), this.#vector(`${output}.bias`, beta)],
-        ...[this.#vector(`${output}.mean`, each(0)), this.#vector(`${output}.variance`, each(1))],
+        this.#vector(`${output}.scale`, dtype, gamma),
+        this.#vector(`${output}.bias`, dtype, beta),
+        this.#vector(`${output}.mean`, dtype, each(0)),
+        this.#vector(`${output}.variance`, dtype, each(1)),
       ],
       outputs: [output],
       attributes: { epsilon: attrFloat(0) },
@@ -147,8 +156,8 @@ class Fuser {
     this.ctx.ledger.record('made one of the factor and the summand behind a GroupNorm', labels, [labelOf(fused)]);
   }
 
-  #vector(name: string, values: readonly number[]): string {
-    return this.editor.addInitializer(tensorFromNumbers(name, 'float32', [values.length], values));
+  #vector(name: string, dtype: DType, values: readonly number[]): string {
+    return this.editor.addInitializer(tensorFromNumbers(name, dtype, [values.length], values));
   }
 }
 
