@@ -1,4 +1,5 @@
 // What the build does beside bundling: policies into the page and beside it.
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 import { headersFile, headersFor, metaPolicy } from './headers.mjs';
@@ -66,7 +67,7 @@ export function serviceWorker() {
         root,
         publicDir: false,
         logLevel: 'warn',
-        define: { __OFFLINE_PLAN__: JSON.stringify(servicePlan(`${root}${outDir}`)) },
+        define: { __OFFLINE_PLAN__: JSON.stringify(servicePlan(resolve(root, outDir))) },
         build: {
           target: 'es2023',
           outDir,

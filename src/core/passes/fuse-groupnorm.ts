@@ -74,7 +74,10 @@ function byChannel(
   const tensor = name === undefined ? undefined : editor.constantOf(name);
   if (!tensor || tensor.dims.length > rank) return undefined;
   const axis = tensor.dims.length - (rank - 1);
-  return tensor.dims.every((dim, at) => dim === (at === axis ? channels : 1)) ? smallValues(tensor) : undefined;
+  if (!tensor.dims.every((dim, at) => dim === (at === axis ? channels : 1))) return undefined;
+  const values = smallValues(tensor);
+  // One number for all channels.
+  return axis < 0 && values ? Array<number>(channels).fill(values[0]!) : values;
 }
 
 class Fuser {

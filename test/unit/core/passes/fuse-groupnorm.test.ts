@@ -74,6 +74,10 @@ describe('fuse-groupnorm', () => {
     fuses(made({ gamma: twice('gamma'), beta: twice('beta') }), grouped));
   it('groups of one channel: nothing is grouped', () =>
     fuses(made({ ...vectors(channels), to: ints(0, channels, -1) }), ['InstanceNormalization', 'Shape']));
+  it('one summand for all channels', async () => {
+    for (const beta of [tensor([1], [0.3]), tensor([], [0.3])])
+      await fuses(made({ beta }), [...grouped, 'BatchNormalization']);
+  });
   it('in half precision', async () => {
     const before = made(inDtype('float16'), { inputs: { x: { dtype: 'float16', shape: ['b', channels, 'h', 'w'] } } });
     const after = await apply(before, [id]);

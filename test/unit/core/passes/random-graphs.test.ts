@@ -18,7 +18,7 @@ const firstSeed = Number(process.env.WHITTLE_RANDOM_SEED ?? 1);
 const BATCH = 10;
 const ALONE_PER_BATCH = 1;
 const BATCHES_PER_TEST = 10;
-const opsets = [17, 13, 21, 14, 18, 20];
+const opsets = [17, 13, 21, 14, 18, 20, 23];
 const SHRINK_MS = 20_000;
 
 const steps = [...stepRegistry.values()].filter(({ section }) => section !== 'quantization').map(({ id }) => id);

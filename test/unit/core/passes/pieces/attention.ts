@@ -124,7 +124,33 @@ function grouped(w: Writer): void {
   w.emit('Reshape', [moved.name, w.ints(0, 0, HEADS * times * size)], [batch, length, HEADS * times * size]);
 }
 
+/** The standard operator, of which some forms have no fused one. */
+function standard(w: Writer): void {
+  const x = w.pick(({ shape, dtype }) => shape.length === 3 && shape[1]! <= 16 && dtype === 'float32');
+  if (!x || w.opset < 23) return;
+  const [batch, length] = x.shape as [number, number, number];
+  const size = w.rng.int(2) ? 8 : 1 + w.rng.int(3);
+  const isFlat = w.rng.int(3) === 0;
+  const inputs = [0, 1, 2].map(() => {
+    const split = byHead(w, x, size, false);
+    if (!isFlat) return split.name;
+    const moved = w.emit('Transpose', [split.name], [batch, length, HEADS, size], { perm: [0, 2, 1, 3] });
+    return w.emit('Reshape', [moved.name, w.ints(0, 0, HEADS * size)], [batch, length, HEADS * size]).name;
+  });
+  const isCausal = w.rng.int(2);
+  // Now and then a row without any key.
+  const flags = Array.from({ length: length * length }, () => w.rng.int(3));
+  const mask = w.rng.int(2) ? [w.weight(tensor([length, length], flags.map(Math.sign), 'bool'))] : [];
+  const attributes = { is_causal: isCausal, ...(isFlat ? { q_num_heads: HEADS, kv_num_heads: HEADS } : {}) };
+  const shape = isFlat ? [batch, length, HEADS * size] : [batch, HEADS, length, size];
+  const mixed = w.emit('Attention', [...inputs, ...mask], shape, attributes);
+  if (isFlat) return;
+  const moved = w.emit('Transpose', [mixed.name], [batch, length, HEADS, size], { perm: [0, 2, 1, 3] });
+  if (w.rng.int(4)) w.emit('Reshape', [moved.name, w.ints(0, 0, HEADS * size)], [batch, length, HEADS * size]);
+}
+
 export const pieces: Pieces = {
+  'the standard attention': standard,
   'causal attention with repeated heads': grouped,
   'query, key and value told apart after their heads': apart,
   'a cache of keys and values': cached,

@@ -1,4 +1,5 @@
 /** Rotary position embeddings written out, in halves and in pairs, and what nearly is one. */
+import { tensor } from '../helpers.ts';
 import type { Pieces, Value, Writer } from '../random/writer.ts';
 
 /** Columns of the last axis, every `step`th. */
@@ -49,7 +50,30 @@ function waves(w: Writer, length: number, width: number, interleaved: boolean): 
   });
 }
 
+/** The standard operator: angles of each row, or a table and positions. */
+function standard(w: Writer): void {
+  const x = w.pick(({ shape, dtype }) => shape.length === 3 && shape[1]! <= 16 && dtype === 'float32');
+  if (!x || w.opset < 23) return;
+  const [batch, length, from] = x.shape as [number, number, number];
+  const [heads, size] = [1 + w.rng.int(3), 2 * (1 + w.rng.int(3))];
+  const projected = w.emit('MatMul', [x.name, w.noise([from, heads * size], 0.5)], [batch, length, heads * size]);
+  const hasTable = w.rng.int(2) === 0;
+  const angles = hasTable ? [20, size / 2] : [batch, length, size / 2];
+  const inputs = ['Cos', 'Sin'].map((op) => w.emit(op, [w.noise(angles)], angles).name);
+  const places = Array.from({ length: batch * length }, () => w.rng.int(20));
+  const positions = hasTable ? [w.weight(tensor([batch, length], places, 'int64'))] : [];
+  const attributes = { num_heads: heads, interleaved: w.rng.int(2) };
+  if (w.rng.int(2)) {
+    w.emit('RotaryEmbedding', [projected.name, ...inputs, ...positions], projected.shape, attributes);
+    return;
+  }
+  const split = w.emit('Reshape', [projected.name, w.ints(0, 0, heads, size)], [batch, length, heads, size]);
+  const value = w.emit('Transpose', [split.name], [batch, heads, length, size], { perm: [0, 2, 1, 3] });
+  w.emit('RotaryEmbedding', [value.name, ...inputs, ...positions], value.shape, attributes);
+}
+
 export const pieces: Pieces = {
+  'the standard rotary embedding': standard,
   'a rotary embedding written out': (w) => {
     const x = w.pick(({ shape, dtype }) => shape.length === 3 && shape[1]! <= 16 && dtype === 'float32');
     if (!x) return;
