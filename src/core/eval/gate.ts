@@ -3,7 +3,15 @@
  * the difference, so that too few samples give "inconclusive" and never a lucky pass.
  */
 import { formatAmount, formatMetric, formatSampleCount } from './format.ts';
-import { type Difference, type DifferenceMode, type Interval, MIN_SAMPLES, pairedDifference } from './intervals.ts';
+import {
+  type Difference,
+  type DifferenceMode,
+  type Interval,
+  isProportion,
+  MIN_SAMPLES,
+  pairedDifference,
+  pairedProportions,
+} from './intervals.ts';
 import type { Evaluation, GateRule, MetricDefinition, MetricValue, SampleScores, VerdictRecord } from './types.ts';
 
 export interface GateInput {
@@ -24,6 +32,8 @@ interface Worsening {
   readonly n: number;
   readonly mode: DifferenceMode;
   readonly limit: number;
+  /** The interval that so many samples would give if the same share of them changed; absent: it shrinks with sqrt n. */
+  readonly intervalOf?: ((n: number) => Interval) | undefined;
 }
 
 /**
@@ -65,7 +75,13 @@ function worseningOf(
   if (original.scores && variant.scores) {
     const n = Math.min(original.scores.numerators.length, variant.scores.numerators.length);
     const { value, interval } = difference(original.scores, variant.scores, n, mode, gate.confidence);
-    return oriented(value, interval, n);
+    const [from, to] = [first(original.scores, n), first(variant.scores, n)];
+    if (!isProportion(from) || !isProportion(to)) return oriented(value, interval, n);
+    const intervalOf = (size: number): Interval => {
+      const [low, high] = pairedProportions(from, to, size, gate.confidence);
+      return sign > 0 ? [low / scale, high / scale] : [-high / scale, -low / scale];
+    };
+    return { ...oriented(value, interval, n), intervalOf };
   }
   const interval =
     before.interval && after.interval
@@ -112,7 +128,7 @@ function withinRange(interval: Interval, definition: MetricDefinition, before: n
 }
 
 function first(scores: SampleScores, n: number): SampleScores {
-  return { numerators: scores.numerators.slice(0, n), denominators: scores.denominators.slice(0, n) };
+  return { ...scores, numerators: scores.numerators.slice(0, n), denominators: scores.denominators.slice(0, n) };
 }
 
 function verdictOf(input: GateInput, before: MetricValue, after: MetricValue, worsening: Worsening): VerdictRecord {
@@ -156,15 +172,35 @@ function verdictOf(input: GateInput, before: MetricValue, after: MetricValue, wo
 const signed = (value: number, amount: (x: number) => string) =>
   value < 0 ? `${amount(-value)} better` : value === 0 ? 'no difference' : `${amount(value)} worse`;
 
-/** Intervals shrink with the square root of n; more than a hundred times the samples is no advice. */
-function advice({ value, interval, n, limit }: Worsening, available: number | undefined): string {
-  const reach = value <= limit ? interval![1] - value : value - interval![0];
-  const margin = Math.abs(limit - value);
-  const needed = margin > 0 ? Math.ceil(n * (reach / margin) ** 2) : Number.POSITIVE_INFINITY;
+/** More than a hundred times the samples is no advice. */
+function advice(worsening: Worsening, available: number | undefined): string {
+  const { n } = worsening;
+  const needed = samplesNeeded(worsening);
   if (needed > 100 * n) return '; the difference lies too near the limit for any practical number of samples';
   const rounded = roundUp(needed);
   const have = available !== undefined && available > n ? `, the task has ${available}` : '';
   return `; about ${formatSampleCount(rounded)} would${have}`;
+}
+
+/**
+ * Intervals of means shrink with the square root of n. Those of proportions do not near 0 and 1, where they shrink with
+ * n itself, so theirs is computed at larger sizes.
+ */
+function samplesNeeded({ value, interval, n, limit, intervalOf }: Worsening): number {
+  if (intervalOf) {
+    const settles = (size: number) => intervalOf(size)[1] <= limit || intervalOf(size)[0] > limit;
+    if (!settles(100 * n)) return Number.POSITIVE_INFINITY;
+    let [open, settled] = [n, 100 * n];
+    while (settled - open > 1) {
+      const middle = Math.floor((open + settled) / 2);
+      if (settles(middle)) settled = middle;
+      else open = middle;
+    }
+    return settled;
+  }
+  const reach = value <= limit ? interval![1] - value : value - interval![0];
+  const margin = Math.abs(limit - value);
+  return margin > 0 ? Math.ceil(n * (reach / margin) ** 2) : Number.POSITIVE_INFINITY;
 }
 
 /** To two significant digits, upwards. */

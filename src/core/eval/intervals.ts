@@ -45,9 +45,13 @@ export function wilsonInterval(successes: number, n: number, confidence: number 
   return [successes === 0 ? 0 : centre - half, successes === n ? 1 : centre + half];
 }
 
-/** True when each sample is right or wrong: numerators 0 or 1, denominators 1. */
+/** True when each sample is right or wrong: counts with numerators 0 or 1, denominators 1. */
 export function isProportion(scores: SampleScores): boolean {
-  return scores.denominators.every((d) => d === 1) && scores.numerators.every((x) => x === 0 || x === 1);
+  return (
+    !scores.continuous &&
+    scores.denominators.every((d) => d === 1) &&
+    scores.numerators.every((x) => x === 0 || x === 1)
+  );
 }
 
 /** The interval of a metric: Wilson's for proportions, else the bootstrap; undefined below `MIN_SAMPLES` samples. */
@@ -143,7 +147,7 @@ export function pairedDifference(
   const scale = mode === 'relative' ? base : 1;
   const value = (ratioOfSums(variant) - base) / scale;
   if (isProportion(original) && isProportion(variant)) {
-    const [low, high] = pairedProportions(original, variant, options.confidence ?? DEFAULTS.confidence);
+    const [low, high] = pairedProportions(original, variant, n, options.confidence ?? DEFAULTS.confidence);
     return { value, interval: scale > 0 ? [low / scale, high / scale] : undefined };
   }
   const change = (draw: Uint32Array) => ratioOfDraw(variant, draw) - ratioOfDraw(original, draw);
@@ -161,7 +165,16 @@ export function pairedDifference(
 
 const relativeChange = (from: number, to: number) => (to === from ? 0 : (to - from) / from);
 
-function pairedProportions(original: SampleScores, variant: SampleScores, confidence: number): Interval {
+/**
+ * Bonett and Price's interval of the difference of two paired proportions.
+ * @param size as it would be if the same shares of so many samples had changed
+ */
+export function pairedProportions(
+  original: SampleScores,
+  variant: SampleScores,
+  size: number,
+  confidence: number,
+): Interval {
   const n = original.numerators.length;
   let gained = 0;
   let lost = 0;
@@ -171,8 +184,8 @@ function pairedProportions(original: SampleScores, variant: SampleScores, confid
     if (change < 0) lost += 1;
   }
   const z = normalQuantile(0.5 + confidence / 2);
-  const up = (gained + 1) / (n + 2);
-  const down = (lost + 1) / (n + 2);
-  const half = z * Math.sqrt((up + down - (up - down) ** 2) / (n + 2));
+  const up = ((gained / n) * size + 1) / (size + 2);
+  const down = ((lost / n) * size + 1) / (size + 2);
+  const half = z * Math.sqrt((up + down - (up - down) ** 2) / (size + 2));
   return [Math.max(-1, up - down - half), Math.min(1, up - down + half)];
 }

@@ -41,6 +41,11 @@ export interface MetricValue {
 export interface SampleScores {
   readonly numerators: readonly number[];
   readonly denominators: readonly number[];
+  /**
+   * Numerators are measurements, such as similarities: that all of them happen to be 0 or 1 does not make them a
+   * proportion, whose interval stays open however often nothing went wrong.
+   */
+  readonly continuous?: boolean | undefined;
 }
 
 export interface Evaluation {
@@ -122,7 +127,7 @@ export type TaskSource =
       readonly references: readonly Feeds[] | null;
       /**
        * Outputs whose last axis holds the scores of classes (`classOutputs` finds them): then top-1 agreement is the
-       * primary metric, else cosine similarity is. Absent: found from the references, if there are any.
+       * primary metric, else `agreementPrimary` says which. Absent: found from the references, if there are any.
        */
       readonly classOutputs?: readonly string[];
     };

@@ -3,6 +3,7 @@ import { canonicalHash } from '../base/canonical-hash.ts';
 import { StudioError, toErrorRecord } from '../base/errors/index.ts';
 import type { JobContext } from '../base/progress.ts';
 import { classOutputs } from '../eval/agreement.ts';
+import { agreementPrimary } from '../eval/agreement-rule.ts';
 import { judge } from '../eval/gate.ts';
 import { ratioOfSums } from '../eval/intervals.ts';
 import { agreementMetrics, collectOutputs } from '../eval/tasks/agreement-task.ts';
@@ -116,6 +117,7 @@ export function evaluationOfFirst(evaluation: Evaluation, limit: number): Evalua
   const [primary, ...others] = evaluation.metrics;
   if (!evaluation.scores || !primary) return undefined;
   const scores = {
+    ...evaluation.scores,
     numerators: evaluation.scores.numerators.slice(0, limit),
     denominators: evaluation.scores.denominators.slice(0, limit),
   };
@@ -182,7 +184,8 @@ async function referenceSource<Handle>(
   const runner = { run: async (feeds: Feeds) => (await orCancelled(job, port.run(feeds))).outputs };
   const references = await collectOutputs(runner, source.feeds, job);
   const classes = classOutputs(references);
-  return { source: { ...source, references, classOutputs: classes }, metrics: agreementMetrics(classes) };
+  const metrics = agreementMetrics(agreementPrimary(references, classes));
+  return { source: { ...source, references, classOutputs: classes }, metrics };
 }
 
 export function noMetric(): StudioError {

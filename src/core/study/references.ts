@@ -1,6 +1,7 @@
 /** What agreement is measured against: the original's outputs, and the metrics that these outputs allow. */
 import { classOutputs } from '../eval/agreement.ts';
-import { agreementMetrics, collectOutputs } from '../eval/tasks/agreement-task.ts';
+import { type AgreementPrimary, agreementPrimary } from '../eval/agreement-rule.ts';
+import { agreementMetrics, collectOutputs, isAgreementPrimary } from '../eval/tasks/agreement-task.ts';
 import type { Feeds } from '../eval/types.ts';
 import type { InferPort } from './ports.ts';
 import { orCancelled, rethrowIfCancelled } from './run.ts';
@@ -24,7 +25,7 @@ export async function collectReferences<Handle>(request: TargetRequest<Handle>):
     const references = await collectOutputs(runner, task.source.feeds, job);
     const classes = classOutputs(references);
     originals.source = { ...task.source, references, classOutputs: classes };
-    setMetrics(request, classes);
+    setMetrics(request, agreementPrimary(references, classes));
   } catch (error) {
     // Without the original's outputs nothing can be compared; each card says so when its evaluation fails.
     rethrowIfCancelled(error);
@@ -42,9 +43,9 @@ export function showAgreementMetrics<Handle>(request: TargetRequest<Handle>): vo
   if (task.source.kind !== 'agreement' || task.source.references !== null || originals.source) return;
   const evaluated = run.variants.map((_, index) => run.measurement(index, target)?.evaluation).find((found) => found);
   const primary = evaluated?.metrics[0]?.metric;
-  if (primary !== undefined && primary !== agreementMetrics([])[0]!.id) setMetrics(request, ['from the cache']);
+  if (isAgreementPrimary(primary)) setMetrics(request, primary);
 }
 
-function setMetrics<Handle>({ run, task }: TargetRequest<Handle>, classes: readonly string[]): void {
-  run.setTask({ ...task, summary: { ...task.summary, metrics: agreementMetrics(classes) } });
+function setMetrics<Handle>({ run, task }: TargetRequest<Handle>, primary: AgreementPrimary): void {
+  run.setTask({ ...task, summary: { ...task.summary, metrics: agreementMetrics(primary) } });
 }

@@ -189,7 +189,9 @@ export const metricDefinitionSchema = z.object({
 
 export const evaluationSchema = z.object({
   metrics: z.array(metricValueSchema),
-  scores: z.object({ numerators: z.array(z.number()), denominators: z.array(z.number()) }).optional(),
+  scores: z
+    .object({ numerators: z.array(z.number()), denominators: z.array(z.number()), continuous: z.boolean().optional() })
+    .optional(),
   n: z.number().int(),
   examples: z.array(z.object({ expected: z.string(), got: z.string() })).optional(),
 });

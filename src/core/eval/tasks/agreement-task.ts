@@ -12,12 +12,20 @@ import {
   classAgreement,
   classKind,
   classOutputs,
-  cosineSimilarity,
   noTerms,
   SQNR_LIMIT_DB,
   sqnrDecibels,
 } from '../agreement.ts';
-import { numbersOf } from '../host-tensors.ts';
+import {
+  type AgreementPrimary,
+  agreementPrimary,
+  equalCount,
+  type NumberStatistics,
+  numberStatistics,
+  similarity,
+  varianceKept,
+} from '../agreement-rule.ts';
+import { isFloating, numbersOf } from '../host-tensors.ts';
 import { bootstrapInterval } from '../intervals.ts';
 import type { Evaluation, Feeds, MetricDefinition, MetricValue, Runner, Task, TaskSource } from '../types.ts';
 import { evaluateEach, ScoreSheet } from './evaluate-samples.ts';
@@ -40,6 +48,22 @@ const definitions = {
     direction: 'higher-is-better',
     format: 'percent',
     decimals: 1,
+  },
+  same: {
+    id: 'same-values',
+    title: 'Same values as the original',
+    short: 'Same values',
+    direction: 'higher-is-better',
+    format: 'percent',
+    decimals: 1,
+  },
+  r2: {
+    id: 'r2',
+    title: 'R² against the original',
+    short: 'R²',
+    direction: 'higher-is-better',
+    format: 'decimal',
+    decimals: 4,
   },
   divergence: {
     id: 'kl-divergence',
@@ -67,10 +91,23 @@ const definitions = {
   },
 } as const satisfies Record<string, MetricDefinition>;
 
-/** With class outputs: top-1 agreement first and KL divergence second; without: cosine similarity first. */
-export function agreementMetrics(classOutputs: readonly string[]): readonly MetricDefinition[] {
-  const { cosine, top1, divergence, sqnr, maxAbs } = definitions;
-  return classOutputs.length > 0 ? [top1, divergence, cosine, sqnr, maxAbs] : [cosine, sqnr, maxAbs];
+const { cosine, top1, same, r2, divergence, sqnr, maxAbs } = definitions;
+const metricsBy: Readonly<Record<AgreementPrimary, readonly MetricDefinition[]>> = {
+  'top1-agreement': [top1, divergence, cosine, sqnr, maxAbs],
+  // A distance between labels means nothing.
+  'same-values': [same],
+  r2: [r2, sqnr, maxAbs],
+  cosine: [cosine, sqnr, maxAbs],
+};
+
+/** The primary one first. */
+export function agreementMetrics(primary: AgreementPrimary): readonly MetricDefinition[] {
+  return metricsBy[primary];
+}
+
+/** Whether a stored evaluation's first metric is one of these. */
+export function isAgreementPrimary(id: string | undefined): id is AgreementPrimary {
+  return id !== undefined && id in metricsBy;
 }
 
 /** @throws StudioError task/bad-inputs when there are no inputs at all */
@@ -81,7 +118,7 @@ export function agreementTask(source: AgreementSource): Task {
   return {
     id: 'agreement',
     title: 'Agreement with the original',
-    metrics: agreementMetrics(classesOf(source)),
+    metrics: agreementMetrics(primaryOf(source)),
     sampleCount: feeds.length,
     latencyFeeds: () => firstFeeds,
     async *calibrationFeeds() {
@@ -94,6 +131,12 @@ export function agreementTask(source: AgreementSource): Task {
 /** What the source says, else what its references show. */
 const classesOf = ({ classOutputs: named, references }: AgreementSource): readonly string[] =>
   named ?? (references ? classOutputs(references) : []);
+
+const primaryOf = (source: AgreementSource): AgreementPrimary => {
+  const classes = classesOf(source);
+  if (source.references) return agreementPrimary(source.references, classes);
+  return classes.length > 0 ? 'top1-agreement' : 'cosine';
+};
 
 /** Runs the model over all inputs: the references that other variants are compared with. */
 export async function collectOutputs(runner: Runner, feeds: readonly Feeds[], job: JobContext): Promise<Feeds[]> {
@@ -119,23 +162,33 @@ async function evaluateAgreement(
     throw new StudioError('task/bad-inputs', {
       reason: `there are ${feeds.length} inputs but ${references.length} expected outputs`,
     });
-  const sheet = new AgreementSheet(new Set(classesOf(source)));
+  const sheet = new AgreementSheet(primaryOf(source), new Set(classesOf(source)), numberStatistics(references));
   const done = await evaluateEach(feeds, limit, job, async (inputs, index) => {
     sheet.add(await runner.run(inputs), references[index]!);
   });
   return sheet.evaluation(done.length);
 }
 
-/** A sample's cosine is the mean over its outputs, so that a small output weighs as much as a large one. */
+/** A sample's cosine is the mean over its outputs' `similarity`, so that a small output weighs as much as a large one. */
 class AgreementSheet {
+  readonly #primary: AgreementPrimary;
   readonly #classOutputs: ReadonlySet<string>;
-  readonly #cosine = new ScoreSheet();
+  readonly #numbers: ReadonlyMap<string, NumberStatistics>;
+  readonly #cosine = new ScoreSheet('continuous');
   readonly #top1 = new ScoreSheet();
-  readonly #divergence = new ScoreSheet();
+  readonly #same = new ScoreSheet();
+  readonly #kept = new ScoreSheet('continuous');
+  readonly #divergence = new ScoreSheet('continuous');
   readonly #terms: AgreementTerms[] = [];
 
-  constructor(classOutputs: ReadonlySet<string>) {
+  constructor(
+    primary: AgreementPrimary,
+    classOutputs: ReadonlySet<string>,
+    numbers: ReadonlyMap<string, NumberStatistics>,
+  ) {
+    this.#primary = primary;
     this.#classOutputs = classOutputs;
+    this.#numbers = numbers;
   }
 
   /** Outputs that the reference does not have, or that hold no numbers, are not compared. */
@@ -146,6 +199,10 @@ class AgreementSheet {
     let sameTop = 0;
     let divergence = 0;
     let rows = 0;
+    let equal = 0;
+    let entries = 0;
+    let kept = 0;
+    let varying = 0;
     for (const [name, reference] of expected) {
       const y = numbersOf(reference);
       if (!y) continue;
@@ -159,8 +216,16 @@ class AgreementSheet {
       const x = numbersOf(output) ?? new Float32Array(y.length).fill(Number.NaN);
       const terms = agreementTerms(x, y);
       total = addTerms(total, terms);
-      cosines += cosineSimilarity(terms);
+      const numbers = this.#numbers.get(name);
+      cosines += similarity(terms, x, y, isFloating(reference), numbers);
       compared += 1;
+      equal += equalCount(x, y);
+      entries += y.length;
+      if (numbers) {
+        const sums = varianceKept(x, y, numbers);
+        kept += sums.kept;
+        varying += sums.total;
+      }
       const kind = this.#classOutputs.has(name) ? classKind(name, reference) : 'none';
       if (kind === 'none') continue;
       const agreement = classAgreement(x, y, reference.dims.at(-1)!, kind);
@@ -172,21 +237,41 @@ class AgreementSheet {
     this.#terms.push(total);
     this.#cosine.add(cosines, compared);
     this.#top1.add(sameTop, rows);
+    this.#same.add(equal, entries);
+    this.#kept.add(kept, varying);
     this.#divergence.add(divergence, rows);
   }
 
   evaluation(n: number): Evaluation {
-    const classes = this.#classOutputs.size > 0;
-    const metrics: MetricValue[] = classes
-      ? [this.#top1.value(definitions.top1), this.#divergence.value(definitions.divergence)]
-      : [];
-    metrics.push(this.#cosine.value(definitions.cosine), this.#sqnr(n));
-    // With a value that is not finite there is no largest error; cosine and SQNR then stand at their worst.
-    if (this.#terms.every(({ notFinite }) => notFinite === 0)) {
-      const value = this.#terms.reduce((worst, { maxAbs }) => Math.max(worst, maxAbs), 0);
-      metrics.push({ metric: definitions.maxAbs.id, value, n });
+    const sheets = { 'top1-agreement': this.#top1, 'same-values': this.#same, r2: this.#kept, cosine: this.#cosine };
+    const metrics = metricsBy[this.#primary].flatMap((definition) => this.#value(definition, n));
+    return { metrics, scores: sheets[this.#primary].scores(), n };
+  }
+
+  #value(definition: MetricDefinition, n: number): MetricValue[] {
+    switch (definition) {
+      case top1:
+        return [this.#top1.value(top1)];
+      case same:
+        return [this.#same.value(same)];
+      case r2:
+        return [this.#kept.value(r2)];
+      case divergence:
+        return [this.#divergence.value(divergence)];
+      case cosine:
+        return [this.#cosine.value(cosine)];
+      case sqnr:
+        return [this.#sqnr(n)];
+      default:
+        return this.#maxAbs(n);
     }
-    return { metrics, scores: classes ? this.#top1.scores() : this.#cosine.scores(), n };
+  }
+
+  /** With a value that is not finite there is no largest error; cosine and SQNR then stand at their worst. */
+  #maxAbs(n: number): MetricValue[] {
+    if (this.#terms.some(({ notFinite }) => notFinite > 0)) return [];
+    const value = this.#terms.reduce((worst, terms) => Math.max(worst, terms.maxAbs), 0);
+    return [{ metric: maxAbs.id, value, n }];
   }
 
   /** Over all samples together: 10 log10 of summed signal over summed noise. */
@@ -203,7 +288,7 @@ class AgreementSheet {
     );
     const value = sqnrDecibels(all.reduce(addTerms, noTerms));
     return {
-      metric: definitions.sqnr.id,
+      metric: sqnr.id,
       value,
       interval: Math.abs(value) === SQNR_LIMIT_DB ? undefined : interval,
       n,

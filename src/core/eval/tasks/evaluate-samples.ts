@@ -38,8 +38,14 @@ export async function evaluateEach<Sample>(
 
 /** Collects numerator and denominator of one metric, sample by sample. */
 export class ScoreSheet implements SampleScores {
+  readonly continuous: boolean;
   readonly numerators: number[] = [];
   readonly denominators: number[] = [];
+
+  /** @param kind `counts`: how many of how many; `continuous`: measurements, as similarities are */
+  constructor(kind: 'counts' | 'continuous' = 'counts') {
+    this.continuous = kind === 'continuous';
+  }
 
   add(numerator: number, denominator: number): void {
     this.numerators.push(numerator);
@@ -58,7 +64,8 @@ export class ScoreSheet implements SampleScores {
 
   /** As plain data that may be posted and stored. */
   scores(): SampleScores {
-    return { numerators: this.numerators, denominators: this.denominators };
+    const { numerators, denominators, continuous } = this;
+    return { numerators, denominators, ...(continuous ? { continuous } : {}) };
   }
 }
 

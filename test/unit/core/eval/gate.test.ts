@@ -190,3 +190,16 @@ describe('the range of a share', () => {
     expect(verdict.verdict).toBe('inconclusive');
   });
 });
+
+describe('advice on a proportion', () => {
+  it('names so many samples that the verdict is clear if the same share of them changes', () => {
+    const right = (n: number, wrong = 0) =>
+      evaluationOf(accuracy, scoresOf(Array.from({ length: n }, (_, i) => (i < n - wrong ? 1 : 0))));
+    const judged = (n: number, wrong = 0) =>
+      judge({ definition: accuracy, gate: twoPercent, original: right(n), variant: right(n, wrong) });
+    // With no change among n, the interval ends near 2.8 / n: it shrinks with n, not with its square root.
+    for (const n of [8, 16]) expect(judged(n).reason).toMatch(/; about 140 samples would\.$/);
+    expect(judged(140).verdict).toBe('pass');
+    expect(judged(130).verdict).toBe('inconclusive');
+  });
+});

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { quietJob } from '../../../../../src/core/base/progress.ts';
+import { judge } from '../../../../../src/core/eval/gate.ts';
 import { float32Tensor, numbersOf } from '../../../../../src/core/eval/host-tensors.ts';
 import { collectOutputs } from '../../../../../src/core/eval/tasks/agreement-task.ts';
 import { loadTask } from '../../../../../src/core/eval/tasks/load-task.ts';
@@ -104,6 +105,92 @@ describe('agreement', () => {
     expect(valueOfMetric(evaluation, 'top1-agreement')!.value).toBe(0);
     expect(valueOfMetric(evaluation, 'sqnr')!.value).toBe(-200);
     expect(JSON.stringify(evaluation)).not.toContain('null');
+  });
+});
+
+describe('agreement, by what the outputs are', () => {
+  const columns = (rows: readonly number[]) => float32Tensor([1, rows.length], Float32Array.from(rows));
+  const int64 = (values: readonly number[]): HostTensor => ({
+    dtype: 'int64',
+    dims: [values.length],
+    data: new Uint8Array(BigInt64Array.from(values, BigInt).buffer),
+  });
+  /** A "model" that gives the next of these outputs at each run. */
+  async function agreement(original: readonly HostTensor[], variant: readonly HostTensor[]) {
+    const feeds = randomFeeds([spec], original.length, 1);
+    const references = original.map((y) => new Map([['y', y]]));
+    const task = await loadTask({ kind: 'agreement', feeds, references }, noFiles);
+    let at = 0;
+    const runner: Runner = { run: async () => new Map([['y', variant[at++]!]]) };
+    return { task, evaluation: await task.evaluate(runner, quietJob) };
+  }
+  const prices = [3, 8, 5, 1, 9, 4, 7, 2];
+
+  it('judges one number a sample by R², since its cosine is 1 whatever it is', async () => {
+    const original = prices.map((price) => columns([price]));
+    const { task, evaluation } = await agreement(
+      original,
+      prices.map((price) => columns([price * 1.5])),
+    );
+    expect(task.metrics.map(({ id }) => id)).toEqual(['r2', 'sqnr', 'max-abs-error']);
+    const mean = prices.reduce((sum, price) => sum + price, 0) / prices.length;
+    const squares = (of: (price: number) => number) => prices.reduce((sum, price) => sum + of(price) ** 2, 0);
+    const expected = 1 - squares((price) => 0.5 * price) / squares((price) => price - mean);
+    expect(valueOfMetric(evaluation, 'r2')!.value).toBeCloseTo(expected, 6);
+    expect(expected).toBeLessThan(0);
+    const same = await agreement(original, original);
+    expect(valueOfMetric(same.evaluation, 'r2')).toMatchObject({ value: 1, interval: [1, 1] });
+    const broken = await agreement(
+      original,
+      prices.map(() => columns([Number.NaN])),
+    );
+    expect(valueOfMetric(broken.evaluation, 'r2')!.value).toBeLessThanOrEqual(0);
+    expect(JSON.stringify(broken.evaluation)).not.toContain('null');
+  });
+
+  it('counts equal labels where outputs are integers, since the cosine of class numbers means nothing', async () => {
+    const labels = [[3], [7], [1], [9], [2], [2], [5], [6]].map(int64);
+    const others = [[3], [8], [1], [4], [2], [2], [5], [6]].map(int64);
+    const { task, evaluation } = await agreement(labels, others);
+    expect(task.metrics.map(({ id }) => id)).toEqual(['same-values']);
+    expect(valueOfMetric(evaluation, 'same-values')!.value).toBe(6 / 8);
+    expect(evaluation.scores!.denominators).toEqual(Array(8).fill(1));
+  });
+
+  it('does not let a single number beside a vector hide: half of it is lost, and the figure falls', async () => {
+    const feeds = randomFeeds([spec], 8, 1);
+    const outputs = (factor: number) =>
+      prices.map(
+        (price) =>
+          new Map([
+            ['state', columns([price, 1, 2])],
+            ['score', columns([price * factor])],
+          ]),
+      );
+    const task = await loadTask({ kind: 'agreement', feeds, references: outputs(1) }, noFiles);
+    let at = 0;
+    const evaluation = await task.evaluate({ run: async () => outputs(0.5)[at++]! }, quietJob);
+    expect(task.metrics[0]!.id).toBe('cosine');
+    expect(valueOfMetric(evaluation, 'cosine')!.value).toBeCloseTo((1 + (1 - 0.25 / 2)) / 2, 6);
+  });
+
+  it('an output that never changes has no variance, and is compared all the same', async () => {
+    const constant = prices.map(() => columns([2]));
+    const { task, evaluation } = await agreement(
+      constant,
+      prices.map(() => columns([1])),
+    );
+    expect(task.metrics[0]!.id).toBe('cosine');
+    expect(valueOfMetric(evaluation, 'cosine')!.value).toBeCloseTo(1 - 0.25 / 2, 6);
+  });
+
+  it('the same outputs pass any gate: that all cosines are 1 is no proportion of few samples', async () => {
+    const vectors = prices.map((price) => columns([price, 1, 2]));
+    const { task, evaluation } = await agreement(vectors, vectors);
+    expect(valueOfMetric(evaluation, 'cosine')!.interval).toEqual([1, 1]);
+    const gate = { mode: 'relative', maxWorse: 0.02, confidence: 0.95 } as const;
+    const verdict = judge({ definition: task.metrics[0]!, gate, original: evaluation, variant: evaluation });
+    expect(verdict).toMatchObject({ verdict: 'pass', worse: -0 });
   });
 });
 
