@@ -62,7 +62,7 @@ export async function adoptUserArrays(
   return { ref, notKept: await keepArrays(projectId, ref, files) };
 }
 
-/** Writes the files down as the project's. @returns why that was not possible */
+/** Writes the files down as the project's; on a full disk once there is room. @returns why that was not possible */
 export async function keepArrays(
   projectId: string,
   ref: TaskRef,
@@ -70,7 +70,7 @@ export async function keepArrays(
 ): Promise<AdoptedArrays['notKept']> {
   if (files.reduce((sum, { file }) => sum + file.size, 0) > KEPT_ARRAY_BYTES) return 'too-large';
   try {
-    await changeRecords({ put: [[arraysRecord(projectId, digestOf(ref)), files]] });
+    await changeRecords({ put: [[arraysRecord(projectId, digestOf(ref)), files]], hold: true });
     return null;
   } catch (error) {
     return asStorageError(error);

@@ -2,9 +2,9 @@
  * Projects: an index entry and a state each, as records in IndexedDB, so that no tab ever writes another project's. What
  * the state holds is the state layer's business. The model's bytes are in the model store, shared between projects.
  */
-import { clear, createStore } from 'idb-keyval';
 import { canonicalHash } from '../core/base/canonical-hash.ts';
 import { StudioError } from '../core/base/errors/index.ts';
+import { clearFigures } from './figures.ts';
 import { dropModels, storedModelBytes } from './model-store.ts';
 import { projectsInUse } from './project-lock.ts';
 import { changeRecords, loadRecord, loadRecords, recordNames, storageNotice } from './storage.ts';
@@ -40,10 +40,10 @@ export interface StoredProject {
   readonly state: unknown;
 }
 
-const ENTRY = 'project/';
-const STATE = 'state/';
+export const ENTRY = 'project/';
+export const STATE = 'state/';
 /** The user's arrays, by project and digest. */
-const ARRAYS = 'arrays/';
+export const ARRAYS = 'arrays/';
 const LAST_OPENED = 'last-project';
 /** A deleted project can be brought back for this long. */
 export const BRING_BACK_MS = 30_000;
@@ -69,20 +69,24 @@ export async function loadProject(id: string): Promise<StoredProject | null> {
   return entry && entry.deleted === undefined && state !== undefined ? { entry, state } : null;
 }
 
-/** Entry and state in one transaction. @throws StudioError storage/full, storage/unavailable */
+/**
+ * Entry and state in one transaction.
+ * @throws StudioError storage/full: this page has it nevertheless, until `held-records.ts` could write it; storage/unavailable
+ */
 export async function writeProject({ entry, state }: StoredProject): Promise<void> {
   await changeRecords({
     put: [
       [ENTRY + entry.id, entry],
       [STATE + entry.id, state],
     ],
+    hold: true,
   });
 }
 
-async function changeEntry(id: string, change: (entry: ProjectEntry) => ProjectEntry): Promise<void> {
+async function changeEntry(id: string, change: (entry: ProjectEntry) => ProjectEntry, hold = false): Promise<void> {
   const entry = await loadRecord<ProjectEntry>(ENTRY + id);
   if (!entry) throw new StudioError('project/gone');
-  await changeRecords({ put: [[ENTRY + id, change(entry)]] });
+  await changeRecords({ put: [[ENTRY + id, change(entry)]], hold });
 }
 
 /** Of a project that no tab has open. @throws StudioError project/gone, storage/* */
@@ -112,11 +116,17 @@ export async function duplicateProject(id: string, name: string): Promise<string
   return copyId;
 }
 
-/** Puts a project out of sight, or back. Its bytes go only with `purgeProjects`. @throws StudioError project/gone, storage/* */
+/**
+ * Puts a project out of sight, or back. Its bytes go only with `purgeProjects`. On a full disk the mark is this page's
+ * only, since deleting is how room is made.
+ * @throws StudioError project/gone, storage/unavailable
+ */
 export async function setDeleted(id: string, deleted: boolean): Promise<void> {
-  await changeEntry(id, ({ deleted: _before, ...entry }) =>
-    deleted ? { ...entry, deleted: new Date().toISOString() } : entry,
-  );
+  const mark = ({ deleted: _before, ...entry }: ProjectEntry) =>
+    deleted ? { ...entry, deleted: new Date().toISOString() } : entry;
+  await changeEntry(id, mark, true).catch((error: unknown) => {
+    if (!(error instanceof StudioError) || error.code !== 'storage/full') throw error;
+  });
 }
 
 /**
@@ -194,12 +204,6 @@ export async function askPersistence(): Promise<boolean> {
   return (await navigator.storage?.persist?.().catch(() => false)) ?? false;
 }
 
-/** Figures that can be measured anew: database and store. */
-const FIGURES = [
-  ['whittle-results', 'measurements'],
-  ['whittle-searches', 'states'],
-] as const;
-
 /** Removes every project, but those in use, with all models and all kept measurements. */
 export async function clearProjects(inUse: ReadonlySet<string>): Promise<void> {
   const entries = await loadRecords<ProjectEntry>(ENTRY);
@@ -207,7 +211,7 @@ export async function clearProjects(inUse: ReadonlySet<string>): Promise<void> {
   await purgeProjects(gone.map(({ id }) => id));
   const kept = new Set([...entries.values()].filter(({ id }) => inUse.has(id)).map(({ model }) => model.key));
   await dropModels((key) => kept.has(key));
-  for (const [database, store] of FIGURES) await clear(createStore(database, store)).catch(() => {});
+  await clearFigures();
 }
 
 const TAB_KEY = 'whittle.project';

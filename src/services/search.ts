@@ -1,10 +1,10 @@
 /** Searches and what they can be resumed from, by model: a record that survives a reload. */
-import { createStore, del, get, set } from 'idb-keyval';
 import type { JobContext } from '../core/base/progress.ts';
 import { type SearchResult, type SearchState, searchStateSchema } from '../core/search/results.ts';
 import { type SearchRequest, runSearch as search } from '../core/search/search.ts';
 import type { BrowserModelHandle } from '../rpc/contract.ts';
 import { type HostRequest, type OpenModel, studyHost } from './engine.ts';
+import { searchStore } from './figures.ts';
 
 export type PageSearch = Omit<SearchRequest<BrowserModelHandle>, 'host' | 'job' | 'state'> & HostPart;
 interface HostPart {
@@ -12,15 +12,9 @@ interface HostPart {
   readonly prepareTask: HostRequest['task'];
 }
 
-let database: ReturnType<typeof createStore> | null = null;
-const store = () => {
-  database ??= createStore('whittle-searches', 'states');
-  return database;
-};
-
 /**
  * Runs a search over the open model, from where an earlier one for the same model got to. Its measurements are stored as
- * they come, at most once in two seconds; without IndexedDB they live as long as the run.
+ * they come, at most once in two seconds; without IndexedDB, or room in it, they live as long as the page.
  * @throws StudioError as `runSearch` (core/search) does
  */
 export async function runSearch(model: OpenModel, request: PageSearch, job: JobContext): Promise<SearchResult> {
@@ -28,7 +22,7 @@ export async function runSearch(model: OpenModel, request: PageSearch, job: JobC
   const { key } = model.identity;
   let latest: SearchState | undefined;
   let storedAt = performance.now();
-  const remember = () => latest && set(key, latest, store()).catch(() => undefined);
+  const remember = () => latest && searchStore.set(key, latest);
   const state = await savedSearch(key);
   try {
     return await search({
@@ -53,12 +47,11 @@ const STORE_INTERVAL_MS = 2000;
 
 /** @param modelKey `identity.key` of the open model */
 export async function savedSearch(modelKey: string): Promise<SearchState | undefined> {
-  const stored = await get<unknown>(modelKey, store()).catch(() => undefined);
   // A record of another build is of no use.
-  return searchStateSchema.safeParse(stored).data;
+  return searchStateSchema.safeParse(await searchStore.get(modelKey)).data;
 }
 
 /** The next search of this model measures everything anew. */
-export async function forgetSearch(modelKey: string): Promise<void> {
-  await del(modelKey, store()).catch(() => undefined);
+export function forgetSearch(modelKey: string): Promise<void> {
+  return searchStore.remove(modelKey);
 }

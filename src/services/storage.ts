@@ -1,12 +1,13 @@
 /**
- * Small records in IndexedDB. Where the browser gives none (private windows), single records live in memory and
- * `storageNotice` says why.
+ * Small records in IndexedDB. What cannot be written there is held in memory, where this page's reads find it first: single
+ * records where the browser gives no database (private windows; `storageNotice` says why), and on a full disk those that
+ * are to be written once there is room.
  */
 import { createStore, del, get, getMany, keys, set } from 'idb-keyval';
 import { StudioError } from '../core/base/errors/index.ts';
 
 let recordStore: ReturnType<typeof createStore> | null = null;
-const memoryRecords = new Map<string, unknown>();
+const held = new Map<string, unknown>();
 let unavailableReason: string | null = null;
 
 /** Why records or models cannot be kept here; null while they can. */
@@ -37,7 +38,7 @@ function records() {
 }
 
 export async function loadRecord<T>(name: string): Promise<T | undefined> {
-  if (memoryRecords.has(name)) return memoryRecords.get(name) as T;
+  if (held.has(name)) return held.get(name) as T;
   try {
     return await get<T>(name, records());
   } catch (error) {
@@ -49,15 +50,15 @@ export async function loadRecord<T>(name: string): Promise<T | undefined> {
 export async function saveRecord(name: string, value: unknown): Promise<void> {
   try {
     await set(name, value, records());
-    memoryRecords.delete(name);
+    held.delete(name);
   } catch (error) {
-    memoryRecords.set(name, value);
+    held.set(name, value);
     asStorageError(error);
   }
 }
 
 export async function deleteRecord(name: string): Promise<void> {
-  memoryRecords.delete(name);
+  held.delete(name);
   try {
     await del(name, records());
   } catch (error) {
@@ -65,37 +66,60 @@ export async function deleteRecord(name: string): Promise<void> {
   }
 }
 
-/** All records whose names begin so. Empty where there is no database. */
+/** What the database itself has, whatever this page holds. */
+export function loadWritten<T>(name: string): Promise<T | undefined> {
+  return get<T>(name, records()).catch(() => undefined);
+}
+
+/** All records whose names begin so. Without a database those that are held. */
 export async function loadRecords<T>(prefix: string): Promise<Map<string, T>> {
+  const found = new Map<string, T>();
   try {
     const names = (await keys<string>(records())).filter((name) => String(name).startsWith(prefix));
     const values = await getMany<T>(names, records());
-    return new Map(names.flatMap((name, index) => (values[index] === undefined ? [] : [[name, values[index]]])));
+    for (const [index, name] of names.entries()) if (values[index] !== undefined) found.set(name, values[index]);
   } catch (error) {
     noteUnavailable(error);
-    return new Map();
   }
+  for (const name of heldNames(prefix)) found.set(name, held.get(name) as T);
+  return found;
 }
 
 export async function recordNames(prefix: string): Promise<string[]> {
+  const names = new Set(heldNames(prefix));
   try {
-    return (await keys<string>(records())).filter((name) => String(name).startsWith(prefix));
+    for (const name of await keys<string>(records())) if (String(name).startsWith(prefix)) names.add(name);
   } catch (error) {
     noteUnavailable(error);
-    return [];
   }
+  return [...names];
+}
+
+/** Records that wait for room. */
+export function heldNames(prefix = ''): string[] {
+  return [...held.keys()].filter((name) => name.startsWith(prefix));
+}
+
+/** They are not to be written any more: somebody else writes them. */
+export function letGo(names: Iterable<string>): void {
+  for (const name of names) held.delete(name);
 }
 
 export interface RecordChange {
   readonly put?: Iterable<readonly [name: string, value: unknown]>;
   readonly remove?: Iterable<string>;
+  /** On a full disk this page goes on as if it were written, until it is. */
+  readonly hold?: boolean;
 }
 
 /**
  * Several records in one transaction: all of it happens or nothing. Transactions end in the order they began.
  * @throws StudioError storage/full, storage/unavailable
  */
-export async function changeRecords({ put = [], remove = [] }: RecordChange): Promise<void> {
+export async function changeRecords({ put = [], remove = [], hold = false }: RecordChange): Promise<void> {
+  const puts = [...put];
+  const removed = [...remove];
+  letGo(removed);
   try {
     await records()('readwrite', (store) => {
       const { transaction } = store;
@@ -105,8 +129,8 @@ export async function changeRecords({ put = [], remove = [] }: RecordChange): Pr
         transaction.onabort = () => reject(transaction.error ?? new Error('the transaction was aborted'));
       });
       try {
-        for (const [name, value] of put) store.put(value, name);
-        for (const name of remove) store.delete(name);
+        for (const [name, value] of puts) store.put(value, name);
+        for (const name of removed) store.delete(name);
         // Not left to the end of all requests: a page that goes away now would take the transaction with it.
         transaction.commit();
       } catch (error) {
@@ -116,8 +140,11 @@ export async function changeRecords({ put = [], remove = [] }: RecordChange): Pr
       }
       return done;
     });
+    letGo(puts.map(([name]) => name));
   } catch (error) {
-    throw asStorageError(error);
+    const told = asStorageError(error);
+    if (hold && told.code === 'storage/full') for (const [name, value] of puts) held.set(name, value);
+    throw told;
   }
 }
 

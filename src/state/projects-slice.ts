@@ -13,8 +13,11 @@ export interface OpenProject {
 
 /** What is not kept, for as long as that is so. */
 export interface StorageNotice {
-  /** `full`, `model`: a write failed. `unavailable`: there is no storage. `elsewhere`: another tab writes the project. */
-  readonly kind: 'full' | 'model' | 'unavailable' | 'elsewhere';
+  /**
+   * There was no room for it: `full`: changes; `model`: its bytes; `data`: the user's arrays; `figures`: what can be measured
+   * again. `unavailable`: there is no storage. `elsewhere`: another tab writes the project.
+   */
+  readonly kind: 'full' | 'model' | 'data' | 'figures' | 'unavailable' | 'elsewhere';
   readonly text: string;
   readonly advice: string;
 }

@@ -283,11 +283,11 @@ test('a second tab on the same project says so, overwrites nothing, and can take
     await other.waitForTimeout(KEPT_MS);
     await addVariant(page, /^INT4 RTN/);
     const kept = await cards(page);
-    await other.getByRole('button', { name: /^Storage: This project is open/ }).click();
+    await other.getByRole('button', { name: /^Not saved: This project is open/ }).click();
     const mine = await cards(other);
     await other.getByRole('button', { name: 'Edit it here' }).click();
     await expect.poll(() => cards(other)).toEqual(kept);
-    await page.getByRole('button', { name: /^Storage: This project is open/ }).waitFor();
+    await page.getByRole('button', { name: /^Not saved: This project is open/ }).waitFor();
     // What the second tab had changed is a project of its own.
     await openDialog(other);
     await other.getByRole('dialog').getByRole('button', { name: 'first.onnx copy', exact: true }).click();

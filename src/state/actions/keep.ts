@@ -1,10 +1,19 @@
 /**
  * Keeps the open project: every change is written down a moment after it was made, and at once when the page is hidden or
- * goes. What cannot be written is told, stays on the page, and is tried again with the next change.
+ * goes. What cannot be written is told, stays on the page, and is tried again with the next change, after room was made here,
+ * and every few seconds, since room may be made elsewhere.
  */
 import { asStudioError } from '../../core/base/errors/index.ts';
 import { forgetArrays } from '../../services/arrays.ts';
 import type { OpenModel } from '../../services/engine.ts';
+import { onFiguresNotKept, writeHeldFigures } from '../../services/figures.ts';
+import {
+  areProjectsHeld,
+  isAnythingHeld,
+  letGoOfProject,
+  writeHeldArrays,
+  writeHeldProjects,
+} from '../../services/held-records.ts';
 import { holdModel, saveModelFiles } from '../../services/model-store.ts';
 import { answerAsks, lockProject, type ProjectLock } from '../../services/project-lock.ts';
 import {
@@ -13,28 +22,27 @@ import {
   projectsOfSample,
   purgeProjects,
   rememberOpened,
-  type StoredProject,
   writeProject,
 } from '../../services/projects.ts';
-import { notify } from '../notices.ts';
 import { studio } from '../store.ts';
 import { isStoredChange, toStored } from '../stored-state.ts';
 import { followProfiles } from './profile.ts';
-import { endTrouble, raiseTrouble, troubleOf } from './troubles.ts';
+import { endLackOfRoom, endTrouble, lacksRoom, raiseStorageTrouble, raiseTrouble } from './troubles.ts';
 
 /** An edit that is older than this is on the disk, whatever happens to the tab. */
 export const SAVE_DELAY_MS = 400;
+/** How long what found no room waits for the next try. */
+const RETRY_MS = 5000;
 
 let lock: ProjectLock | null = null;
 /** False while another tab writes the project. */
 let mayWrite = false;
 let releaseModel: () => void = () => {};
 let timer: ReturnType<typeof setTimeout> | undefined;
+let retry: ReturnType<typeof setTimeout> | undefined;
 /** Something changed that is not written yet. */
 let isDirty = false;
 let writing: Promise<void> | null = null;
-/** Left with changes for which there was no room: written when there is. */
-const unwritten = new Map<string, StoredProject>();
 /** Its bytes could not be stored. */
 let unstoredModel: OpenModel | null = null;
 
@@ -66,7 +74,10 @@ function write(): Promise<void> {
   if (!stored) return Promise.resolve();
   isDirty = false;
   const current: Promise<void> = writeProject(stored)
-    .then(kept, (error: unknown) => notKept(error, stored))
+    .then(
+      () => areProjectsHeld() || endLackOfRoom('full'),
+      (error: unknown) => notKept(error, stored.entry.id),
+    )
     .then(() => {
       if (writing === current) writing = null;
     });
@@ -74,28 +85,32 @@ function write(): Promise<void> {
   return current;
 }
 
-function kept(): void {
-  if (endTrouble('full')) notify({ level: 'success', text: 'Changes are kept again.' });
+function notKept(error: unknown, id: string): void {
+  if (studio.getState().project?.id === id) isDirty = true;
+  raiseStorageTrouble(
+    'full',
+    asStudioError(error),
+    'Changes stay on this page and are written once there is room; closed before that, it loses them.',
+  );
+  retryLater();
 }
 
-function notKept(error: unknown, stored: StoredProject): void {
-  if (studio.getState().project?.id === stored.entry.id) isDirty = true;
-  else unwritten.set(stored.entry.id, stored);
-  const what = 'Changes stay on this page, but are lost with it.';
-  raiseTrouble(troubleOf(asStudioError(error), what));
-}
-
-/** After room was made. */
+/** Writes what found no room. */
 export async function tryAgain(): Promise<void> {
   if (unstoredModel) await storeModel(unstoredModel);
-  for (const [id, stored] of unwritten) {
-    const done = await writeProject(stored).then(
-      () => true,
-      () => false,
-    );
-    if (done) unwritten.delete(id);
-  }
+  await writeHeldProjects(studio.getState().project?.id ?? null);
+  if (await writeHeldArrays()) endLackOfRoom('data');
+  if (await writeHeldFigures()) endLackOfRoom('figures');
   await flushProject();
+  if (!areProjectsHeld() && !isDirty) endLackOfRoom('full');
+}
+
+export function retryLater(): void {
+  if (retry !== undefined) return;
+  retry = setTimeout(() => {
+    retry = undefined;
+    void tryAgain().then(() => lacksRoom() && retryLater());
+  }, RETRY_MS);
 }
 
 /** Copies the model where a reload finds it. A failure is told; the work goes on from memory. */
@@ -107,11 +122,11 @@ export async function storeModel(opened: OpenModel): Promise<void> {
     releaseModel = release;
     await saveModelFiles(identity.key, files, () => {});
     unstoredModel = null;
-    if (endTrouble('model')) notify({ level: 'success', text: 'The model is kept now.' });
+    endLackOfRoom('model');
   } catch (error) {
     unstoredModel = opened;
-    const trouble = troubleOf(asStudioError(error), 'The model is not kept over a reload.');
-    raiseTrouble({ ...trouble, kind: trouble.kind === 'full' ? 'model' : trouble.kind });
+    raiseStorageTrouble('model', asStudioError(error), 'The model is not kept over a reload.');
+    if (lacksRoom()) retryLater();
   }
 }
 
@@ -164,6 +179,7 @@ export function onLockLost(id: string): () => void {
     if (studio.getState().project?.id !== id) return;
     mayWrite = false;
     lock = null;
+    letGoOfProject(id);
     tellElsewhere();
   };
 }
@@ -199,9 +215,13 @@ export function keepSession(): () => void {
   const flush = () => void flushProject();
   const onHidden = () => document.visibilityState === 'hidden' && flush();
   const onLeave = (event: BeforeUnloadEvent) => {
-    if (studio.getState().storageNotice?.kind === 'full' && (isDirty || unwritten.size > 0)) event.preventDefault();
+    if (lacksRoom() && (isDirty || isAnythingHeld())) event.preventDefault();
   };
   // The last edit before the tab goes must not be lost; a phone may end a hidden tab without a word.
+  onFiguresNotKept((error) => {
+    raiseStorageTrouble('figures', error, 'What was measured is shown, but has to be measured again after a reload.');
+    retryLater();
+  });
   addEventListener('pagehide', flush);
   addEventListener('beforeunload', onLeave);
   document.addEventListener('visibilitychange', onHidden);

@@ -6,7 +6,14 @@ import { studio } from '../store.ts';
 
 const troubles = new Map<StorageNotice['kind'], StorageNotice>();
 /** The first that holds is the one that is shown. */
-const ORDER = ['elsewhere', 'unavailable', 'full', 'model'] as const;
+const ORDER = ['elsewhere', 'unavailable', 'full', 'model', 'data', 'figures'] as const;
+type OfRoom = 'full' | 'model' | 'data' | 'figures';
+const KEPT_AGAIN: Readonly<Record<OfRoom, string>> = {
+  full: 'Changes are kept again.',
+  model: 'The model is kept now.',
+  data: 'Your data are kept now.',
+  figures: 'Measured figures are kept again.',
+};
 
 function publish(): void {
   const kind = ORDER.find((one) => troubles.has(one));
@@ -28,8 +35,21 @@ export function endTrouble(kind: StorageNotice['kind']): boolean {
   return was;
 }
 
-/** @param what is not kept, as a sentence */
-export function troubleOf(error: StudioError, what: string): StorageNotice {
-  const { message, advice } = error;
-  return { kind: error.code === 'storage/full' ? 'full' : 'unavailable', text: `${message} ${what}`, advice };
+/** What found no room is written now. */
+export function endLackOfRoom(kind: OfRoom): void {
+  if (endTrouble(kind)) notify({ level: 'success', text: KEPT_AGAIN[kind] });
+}
+
+/** Whether something waits for room. */
+export function lacksRoom(): boolean {
+  return (Object.keys(KEPT_AGAIN) as OfRoom[]).some((kind) => troubles.has(kind));
+}
+
+/**
+ * @param kind of what could not be written
+ * @param what that means, as a sentence
+ */
+export function raiseStorageTrouble(kind: OfRoom, error: StudioError, what: string): void {
+  const { message, advice, code } = error;
+  raiseTrouble({ kind: code === 'storage/full' ? kind : 'unavailable', text: `${message} ${what}`, advice });
 }

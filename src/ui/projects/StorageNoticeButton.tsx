@@ -14,7 +14,7 @@ export default function StorageNoticeButton({ notice }: { readonly notice: Stora
       title="What is not kept"
       align="end"
       trigger={
-        <Button look="quiet" className={styles.notSaved} aria-label={`Storage: ${notice.text}`}>
+        <Button look="quiet" className={styles.notSaved} aria-label={`Not saved: ${notice.text}`}>
           <HardDrive size={14} aria-hidden /> Not saved
         </Button>
       }

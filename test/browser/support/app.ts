@@ -25,6 +25,8 @@ export interface OpenOptions {
   readonly url?: string;
   /** Runs on the page before any of its own scripts. */
   readonly before?: () => void;
+  /** Runs here before the page goes to the app. */
+  readonly prepare?: (page: Page) => Promise<void>;
 }
 
 export interface AppPage {
@@ -46,7 +48,17 @@ export async function startApp({ base = '/' }: { readonly base?: string } = {}):
   return {
     url: server.url,
     browser,
-    open: async ({ fragment = '', width = 1280, height = 720, dark = false, offline = false, url, before } = {}) => {
+    open: async (options = {}) => {
+      const {
+        fragment = '',
+        width = 1280,
+        height = 720,
+        dark = false,
+        offline = false,
+        url,
+        before,
+        prepare,
+      } = options;
       const context = await browser.newContext({
         viewport: { width, height },
         colorScheme: dark ? 'dark' : 'light',
@@ -65,6 +77,7 @@ export async function startApp({ base = '/' }: { readonly base?: string } = {}):
       page.on('console', (message) => {
         if (message.type() === 'error') problems.push(`console: ${message.text()}`);
       });
+      await prepare?.(page);
       await page.goto((url ?? server.url) + fragment);
       // Before that no key is heard.
       await page.getByRole('contentinfo').waitFor();

@@ -1,9 +1,11 @@
 // The index of projects on a real IndexedDB implementation (fake-indexeddb), by the real code.
 import 'fake-indexeddb/auto';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FigureStore, onFiguresNotKept } from '../../../src/services/figures.ts';
+import { isAnythingHeld, writeHeldArrays, writeHeldProjects } from '../../../src/services/held-records.ts';
 import * as projects from '../../../src/services/projects.ts';
 import { arraysRecord, UNNAMED_ARRAYS } from '../../../src/services/projects.ts';
-import { changeRecords, loadRecord, recordNames } from '../../../src/services/storage.ts';
+import { changeRecords, loadRecord, loadWritten, recordNames } from '../../../src/services/storage.ts';
 
 const entry = (id: string, over: Partial<projects.ProjectEntry> = {}): projects.ProjectEntry => ({
   id,
@@ -67,6 +69,102 @@ describe('the index', () => {
     expect(await projects.loadProject('a')).toMatchObject({ state: { value: 1 } });
     await projects.purgeProjects(['a']);
     expect(await recordNames('')).toEqual([]);
+  });
+});
+
+describe('a full disk', () => {
+  const fill = () =>
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+      throw new DOMException('no room', 'QuotaExceededError');
+    });
+  const empty = () => vi.restoreAllMocks();
+  const stored = (value: number, over: Partial<projects.ProjectEntry> = {}) => ({
+    entry: entry('a', over),
+    state: { value },
+  });
+  const full = { code: 'storage/full' };
+  const newer = { changed: '2026-01-02T00:00:00.000Z' };
+  // A browser without locks: no other tab has anything open.
+  beforeEach(() => void vi.stubGlobal('navigator', {}));
+  afterEach(() => {
+    empty();
+    vi.unstubAllGlobals();
+  });
+
+  it('has the page go on with what could not be written; the disk has what it had; room ends that', async () => {
+    await projects.writeProject(stored(1));
+    fill();
+    await expect(projects.writeProject(stored(2, newer))).rejects.toMatchObject(full);
+    expect(await projects.loadProject('a')).toEqual(stored(2, newer));
+    expect(await projects.listProjects()).toEqual([entry('a', newer)]);
+    expect(await loadWritten('state/a')).toEqual({ value: 1 });
+    await writeHeldProjects(null);
+    expect(isAnythingHeld()).toBe(true);
+    empty();
+    await writeHeldProjects('a');
+    expect(await loadWritten('state/a'), 'the page itself writes the open one').toEqual({ value: 1 });
+    await writeHeldProjects(null);
+    expect(isAnythingHeld()).toBe(false);
+    expect(await loadWritten('state/a')).toEqual({ value: 2 });
+  });
+
+  it('never overwrites what was written since', async () => {
+    await projects.writeProject(stored(1));
+    fill();
+    await expect(projects.writeProject(stored(2, newer))).rejects.toMatchObject(full);
+    await expect(changeRecords({ put: [[arraysRecord('a', 'd'), ['mine']]], hold: true })).rejects.toMatchObject(full);
+    empty();
+    // As another tab does: past this page's held records.
+    const latest = entry('a', { changed: '2026-01-03T00:00:00.000Z' });
+    const database = await new Promise<IDBDatabase>((resolve) => {
+      const request = indexedDB.open('whittle');
+      request.onsuccess = () => resolve(request.result);
+    });
+    const transaction = database.transaction('records', 'readwrite');
+    transaction.objectStore('records').put(latest, 'project/a');
+    await new Promise((resolve) => {
+      transaction.oncomplete = resolve;
+    });
+    database.close();
+    await writeHeldProjects(null);
+    expect(await projects.loadProject('a')).toEqual({ entry: latest, state: { value: 1 } });
+    const copy = (await projects.listProjects()).find(({ id }) => id !== 'a')!;
+    expect(copy.name).toBe('project a copy');
+    expect(await projects.loadProject(copy.id)).toMatchObject({ state: { value: 2 } });
+    expect(await loadRecord(arraysRecord(copy.id, 'd'))).toEqual(['mine']);
+    expect(isAnythingHeld()).toBe(false);
+  });
+
+  it('lets projects be deleted and brought back, and what is purged stays so', async () => {
+    await projects.writeProject(stored(1));
+    fill();
+    await expect(projects.writeProject(stored(2))).rejects.toMatchObject(full);
+    await projects.setDeleted('a', true);
+    expect(await projects.listProjects()).toEqual([]);
+    await projects.setDeleted('a', false);
+    expect(await projects.loadProject('a')).toEqual(stored(2));
+    await projects.setDeleted('a', true);
+    await projects.purgeProjects(['a']);
+    empty();
+    await writeHeldProjects(null);
+    expect(await recordNames('')).toEqual([]);
+  });
+
+  it('holds the user’s data, and figures, until they are written', async () => {
+    const heard: string[] = [];
+    onFiguresNotKept(({ code }) => heard.push(code));
+    const figures = new FigureStore('some-figures', 'store');
+    fill();
+    await expect(changeRecords({ put: [[arraysRecord('a', 'd'), ['x']]], hold: true })).rejects.toMatchObject(full);
+    await figures.set('key', 5);
+    expect(heard).toEqual(['storage/full']);
+    expect(await loadRecord(arraysRecord('a', 'd'))).toEqual(['x']);
+    expect(await figures.get('key')).toBe(5);
+    expect([await writeHeldArrays(), await figures.writeHeld()]).toEqual([false, false]);
+    empty();
+    expect([await writeHeldArrays(), await figures.writeHeld()]).toEqual([true, true]);
+    expect(await loadWritten(arraysRecord('a', 'd'))).toEqual(['x']);
+    expect(await new FigureStore('some-figures', 'store').get('key')).toBe(5);
   });
 });
 
