@@ -1,8 +1,8 @@
 /** The page's address: everything sits after '#', so no server ever sees it. */
 import type { Result } from '../core/base/result.ts';
-import type { SharedFigures } from '../core/study/figures.ts';
 import { decodeLink, encodeStudy, type LinkContents } from '../core/study/link.ts';
 import type { Study } from '../core/study/schema.ts';
+import type { SharedFigures } from '../core/study/shared-figures.ts';
 
 /** @returns null when the address carries no study */
 export function readLink(hash: string = location.hash): Result<LinkContents> | null {

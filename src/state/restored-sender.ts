@@ -1,5 +1,5 @@
-import { sharedFiguresSchema } from '../core/study/figures.ts';
 import { parseStudy } from '../core/study/link.ts';
+import { sharedFiguresSchema } from '../core/study/shared-figures.ts';
 import type { Sender } from './sender-slice.ts';
 
 /** From storage, which may be of another build. @returns null for anything that is not as it should be */

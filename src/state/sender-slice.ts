@@ -2,8 +2,9 @@
  * What the sender of a link measured. It stands beside own figures and is never mixed with them: no recipe, no verdict
  * of this device and no undo step knows of it.
  */
-import type { SharedFigures } from '../core/study/figures.ts';
+
 import type { Study } from '../core/study/schema.ts';
+import type { SharedFigures } from '../core/study/shared-figures.ts';
 import type { SliceCreator } from './store.ts';
 
 export interface Sender {

@@ -1,7 +1,8 @@
 /** The sender's figures by the variants on the screen. */
-import type { SharedFigures, SharedMeasurement, SharedMetric } from '../core/study/figures.ts';
+
 import { targetLabel } from '../core/study/run.ts';
-import type { Gate, Study } from '../core/study/schema.ts';
+import type { Gate, Study, Target } from '../core/study/schema.ts';
+import type { SharedFigures, SharedMeasurement, SharedMetric } from '../core/study/shared-figures.ts';
 import { measuredKey, studyKeys, targetKey } from './measured.ts';
 import { memoize } from './memoize.ts';
 import type { Sender } from './sender-slice.ts';
@@ -10,6 +11,7 @@ import type { StudioState } from './store.ts';
 export interface SenderCell {
   /** As it ran there: "WASM, 8 threads". */
   readonly label: string;
+  readonly target: Target;
   readonly measurement: SharedMeasurement;
 }
 
@@ -61,7 +63,7 @@ function senderRow({ targets }: Study, { variants }: SharedFigures, index: numbe
     if (!measurement) return [];
     // Threads of the CPU only: on a GPU they say nothing of it.
     const threads = target.provider === 'wasm' || target.provider === 'cpu' ? measurement.threads : 0;
-    return [[targetKey(target), { label: targetLabel({ ...target, threads }), measurement }] as const];
+    return [[targetKey(target), { label: targetLabel({ ...target, threads }), target, measurement }] as const];
   });
   return { fileBytes: variant.fileBytes, byTarget: Object.fromEntries(cells) };
 }

@@ -1,8 +1,12 @@
 // A link with the sender's figures, from the Share dialog of one profile to the measurements of another.
+import { readFileSync } from 'node:fs';
 import jsQR from 'jsqr';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describeDevice } from '../../src/core/study/device.ts';
 import { decodeLink, encodeStudy } from '../../src/core/study/link.ts';
+import { reportSchema } from '../../src/core/study/results.ts';
+import type { SharedFigures } from '../../src/core/study/shared-figures.ts';
 import { expectAccessible } from './support/accessible.ts';
 import { type App, type AppPage, dropFiles, startApp, waitForRun } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
@@ -149,6 +153,7 @@ test('opened cold: the sender’s figures first, then both beside each other, ov
     const [first] = figures!.variants;
     expect(theirs[0]).toContain(`${first!.measurements[0]!.latency!.runs} runs`);
     await expectAccessible(page, 'both beside each other');
+    await expectInReports(page, figures!);
 
     await page.waitForTimeout(800);
     await page.reload();
@@ -166,6 +171,49 @@ test('opened cold: the sender’s figures first, then both beside each other, ov
     expect(await senderRows(page).count()).toBe(0);
   });
 });
+
+/** Every form of the report has both devices' figures, each under whose they are. */
+async function expectInReports(page: Page, figures: SharedFigures): Promise<void> {
+  const save = async (entry: RegExp) => {
+    await page.getByRole('button', { name: 'Download', exact: true }).click();
+    const saved = page.waitForEvent('download');
+    await page.getByRole('menuitem', { name: entry }).click();
+    return readFileSync(await (await saved).path(), 'utf8');
+  };
+  const report = reportSchema.parse(JSON.parse(await save(/^JSON/)));
+  expect(report.sender).toMatchObject({ device: figures.device, runtime: figures.runtime });
+  const sent = report.sender!.variants.map((variant) => variant!.measurements[0]!.latency!.medianMs);
+  expect(sent).toEqual(figures.variants.map((variant) => variant!.measurements[0]!.latency!.medianMs));
+  const here = describeDevice(report.environment);
+  const markdown = (await save(/^Markdown/)).replaceAll('\\', '');
+  expect(markdown).toContain(`measured on ${figures.device} (${figures.runtime}, ${figures.measuredOn})`);
+  expect(markdown).toContain(`All other figures were measured on ${here}.`);
+  expect(markdown.match(/^\| Sender’s .* ms \|/gm)).toHaveLength(4);
+  const rows = (await save(/^CSV/)).trim().split('\r\n').slice(1);
+  expect(rows.filter((row) => row.includes(`here,"${here}"`))).toHaveLength(4);
+  expect(rows.filter((row) => row.includes(`sender,"${figures.device}"`))).toHaveLength(4);
+  const reader = await page.context().newPage();
+  await reader.route('https://report.test/', async (route) => route.fulfill({ contentType: 'text/html', body: html }));
+  const html = await save(/^Web page/);
+  await reader.goto('https://report.test/');
+  expect(await reader.locator('tr.sender').count()).toBe(4);
+  for (const row of await texts(reader.locator('tr.sender'))) expect(row).toMatch(/^Sender’s .* ms/);
+  for (const device of [figures.device, here]) await reader.getByText(device).first().waitFor();
+  for (const scheme of ['light', 'dark'] as const) {
+    await reader.emulateMedia({ colorScheme: scheme });
+    await expectAccessible(reader, `HTML report, ${scheme}`);
+  }
+  const pdf = (await reader.pdf({ preferCSSPageSize: true })).toString('latin1');
+  expect(pdf.match(/\/Type\s*\/Page[^s]/g)!.length).toBeLessThanOrEqual(2);
+  await shot(reader, 'report');
+  await reader.close();
+}
+
+/** For a look by eye: only where a folder is asked for. */
+async function shot(page: Page, name: string): Promise<void> {
+  const folder = process.env.WHITTLE_SHOTS;
+  if (folder) await page.screenshot({ path: `${folder}/links-${name}.png`, fullPage: true });
+}
 
 test('another file than the link’s: its recipes apply, the sender’s figures do not, and it is said', async () => {
   await onPage({ fragment: fragmentOf(shared) }, async ({ page }) => {

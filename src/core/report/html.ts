@@ -9,6 +9,7 @@ import { formatBytes, formatDelta, formatMs } from './format.ts';
 import { stylesheet } from './html-style.ts';
 import { conditionsOf, metricText, type ReportLinks, reproduction, slug, verdictWords } from './parts.ts';
 import { type ReportRow, reportRows } from './rows.ts';
+import { onlySenders, type SenderRow, senderMemory, senderMetric, senderNote, senderOf, senderRows } from './sender.ts';
 import { latencyChart, metricChart, type SvgChart, sizeChart, xmlText } from './svg.ts';
 
 export function reportHtml(report: Report, links: ReportLinks = {}): string {
@@ -17,6 +18,7 @@ export function reportHtml(report: Report, links: ReportLinks = {}): string {
   const body = [
     `<header><h1>${xmlText(questionOf(report))}</h1>${answer(report)}</header>`,
     ...byTarget(rows).map((group) => table(report, group)),
+    senderOnly(report, rows),
     charts(report, rows),
     section('Where each variant runs', runtimes(report)),
     section('What was done to the model', steps(report)),
@@ -65,18 +67,8 @@ function byTarget(rows: readonly ReportRow[]): ReportRow[][] {
 
 function table(report: Report, rows: readonly ReportRow[]): string {
   const metrics = report.task.metrics;
-  const head = [
-    'Variant',
-    'File',
-    'Change',
-    'Latency',
-    '5th–95th',
-    'Change',
-    'Memory',
-    ...metrics.map(({ short }) => short),
-    'Gate',
-  ];
-  const lines = rows.map((row) => {
+  const theirs = senderRows(report);
+  const lines = rows.flatMap((row) => {
     const cells = [
       row.fileBytes === null ? '' : formatBytes(row.fileBytes),
       row.fileRatio === null ? '' : formatDelta(row.fileRatio - 1),
@@ -91,7 +83,9 @@ function table(report: Report, rows: readonly ReportRow[]): string {
       ...metrics.map(({ id }) => metricText(report, row, id)),
     ];
     const verdict = row.error ? 'failed' : row.verdict ? verdictWords[row.verdict.verdict] : '';
-    return `<tr><th scope="row">${xmlText(row.variant)}</th>${cells.map((cell) => `<td>${xmlText(cell)}</td>`).join('')}<td class="${row.verdict?.verdict ?? 'none'}">${xmlText(verdict)}</td></tr>`;
+    const line = `<tr><th scope="row">${xmlText(row.variant)}</th>${cells.map((cell) => `<td>${xmlText(cell)}</td>`).join('')}<td class="${row.verdict?.verdict ?? 'none'}">${xmlText(verdict)}</td></tr>`;
+    const there = senderOf(row, theirs);
+    return there ? [line, senderLine(report, there)] : [line];
   });
   const caption = rows[0]?.targetName || 'Not run';
   const why = rows.flatMap((row) => {
@@ -100,7 +94,45 @@ function table(report: Report, rows: readonly ReportRow[]): string {
       (note) => `<li><b>${xmlText(row.variant)}</b>: ${xmlText(note)}</li>`,
     );
   });
-  return `<section><h2>${xmlText(caption)}</h2><table><thead><tr>${head.map((cell) => `<th scope="col">${xmlText(cell)}</th>`).join('')}</tr></thead><tbody>${lines.join('')}</tbody></table>${why.length > 0 ? `<ul>${why.join('')}</ul>` : ''}<p class="hint">Memory is measured, but for what is marked ~, which is predicted from the graph. Changes are against the original on the same target.</p></section>`;
+  const devices = rows.some((row) => senderOf(row, theirs)) ? devicesHint(report) : '';
+  return `<section><h2>${xmlText(caption)}</h2>${devices}${tableOf(report, lines)}${why.length > 0 ? `<ul>${why.join('')}</ul>` : ''}<p class="hint">Memory is measured, but for what is marked ~, which is predicted from the graph. Changes are against the original on the same target.</p></section>`;
+}
+
+function tableOf({ task }: Report, lines: readonly string[]): string {
+  const metrics = task.metrics.map(({ short }) => short);
+  const head = ['Variant', 'File', 'Change', 'Latency', '5th–95th', 'Change', 'Memory', ...metrics, 'Gate'];
+  return `<table><thead><tr>${head.map((cell) => `<th scope="col">${xmlText(cell)}</th>`).join('')}</tr></thead><tbody>${lines.join('')}</tbody></table>`;
+}
+
+/** Under the own figures of the same variant, so that both stand beside each other. */
+function senderLine(report: Report, row: SenderRow): string {
+  const { latency, verdict } = row.measurement;
+  const cells = [
+    formatBytes(row.fileBytes),
+    '',
+    latency ? formatMs(latency.medianMs) : '',
+    latency ? `${formatMs(latency.p5Ms)}–${formatMs(latency.p95Ms)}` : '',
+    '',
+    senderMemory(row),
+    ...report.task.metrics.map(({ id }) => senderMetric(report, row, id)),
+    verdict ? verdictWords[verdict] : '',
+  ];
+  return `<tr class="sender"><th scope="row">${xmlText(row.label)}</th>${cells.map((cell) => `<td>${xmlText(cell)}</td>`).join('')}</tr>`;
+}
+
+/** Targets that only the sender measured. */
+function senderOnly(report: Report, rows: readonly ReportRow[]): string {
+  const theirs = onlySenders(senderRows(report), rows);
+  return [...new Set(theirs.map(({ targetName }) => targetName))]
+    .map((name) => {
+      const lines = theirs.filter(({ targetName }) => targetName === name).map((row) => senderLine(report, row));
+      return `<section><h2>${xmlText(name)}, by the sender only</h2>${devicesHint(report)}${tableOf(report, lines)}</section>`;
+    })
+    .join('');
+}
+
+function devicesHint(report: Report): string {
+  return `<p class="hint">${xmlText(senderNote(report) ?? '')}</p>`;
 }
 
 function memory(row: ReportRow): string {

@@ -4,9 +4,12 @@ import { answerOf, questionOf } from './decision.ts';
 import { formatBytes, formatDelta, formatMs } from './format.ts';
 import { conditionsOf, metricText, type ReportLinks, reproduction, verdictWords } from './parts.ts';
 import { type ReportRow, reportRows } from './rows.ts';
+import { onlySenders, type SenderRow, senderMetric, senderNote, senderOf, senderRows } from './sender.ts';
 
 export function reportMarkdown(report: Report, links: ReportLinks = {}): string {
   const rows = reportRows(report);
+  const theirs = senderRows(report);
+  const note = senderNote(report);
   const metrics = report.task.metrics;
   const head = [
     'Variant',
@@ -28,8 +31,13 @@ export function reportMarkdown(report: Report, links: ReportLinks = {}): string 
     '',
     line(head),
     line(head.map((_, column) => (column < 2 ? '---' : '---:'))),
-    ...rows.map((row) => line(cells(report, row))),
+    ...rows.flatMap((row) => {
+      const there = senderOf(row, theirs);
+      return [line(cells(report, row)), ...(there ? [line(senderCells(report, there))] : [])];
+    }),
+    ...onlySenders(theirs, rows).map((row) => line(senderCells(report, row))),
     '',
+    ...(note ? [text(note), ''] : []),
     ...notes(rows),
     '## Conditions',
     '',
@@ -57,6 +65,21 @@ function cells(report: Report, row: ReportRow): string[] {
         : formatDelta(row.latencyRatio - 1),
     ...report.task.metrics.map(({ id }) => metricText(report, row, id)),
     row.error ? 'failed' : row.verdict ? verdictWords[row.verdict.verdict] : '',
+  ].map(text);
+}
+
+function senderCells(report: Report, row: SenderRow): string[] {
+  const { latency, verdict } = row.measurement;
+  return [
+    row.label,
+    row.targetName,
+    formatBytes(row.fileBytes),
+    '',
+    latency ? formatMs(latency.medianMs) : '',
+    latency ? `${formatMs(latency.p5Ms)}–${formatMs(latency.p95Ms)}` : '',
+    '',
+    ...report.task.metrics.map(({ id }) => senderMetric(report, row, id)),
+    verdict ? verdictWords[verdict] : '',
   ].map(text);
 }
 

@@ -3,6 +3,7 @@ import type { Report, Verdict } from '../study/results.ts';
 import { gateAllowance } from './decision.ts';
 import { formatBytes, formatCount, formatInterval, formatMetric } from './format.ts';
 import { measuredTargetName, type ReportRow } from './rows.ts';
+import { senderConditions } from './sender.ts';
 
 export interface ReportLinks {
   /** The address that opens the study in the page. */
@@ -52,6 +53,7 @@ export function conditionsOf(report: Report): readonly (readonly [string, string
       `whole runs, inputs copied in and outputs read back${interleaved ? '; variants took turns' : ''}; warm-up left out`,
     ],
     ['Measured', moments.length > 0 ? `${moments[0]} to ${moments.at(-1)}` : 'not yet'],
+    ...senderConditions(report),
     ['Whittle', environment.whittleVersion],
   ];
 }

@@ -4,6 +4,7 @@ import type { Report } from '../study/results.ts';
 import { sameTarget } from '../study/run.ts';
 import { plainMegabytes } from './format.ts';
 import { type MetricCell, overallVerdict, type ReportRow, reportRows } from './rows.ts';
+import { onlySenders, type SenderRow, senderMemory, senderMetric, senderNote, senderOf, senderRows } from './sender.ts';
 import { formatTable } from './table.ts';
 
 const verdictWords = {
@@ -16,6 +17,7 @@ const verdictWords = {
 
 export function reportText(report: Report): string {
   const rows = reportRows(report);
+  const theirs = senderRows(report);
   const lines: string[] = [
     `${report.model.name}: ${plainMegabytes(report.model.fileBytes)}, ${report.model.parameters.toLocaleString('en')} parameters`,
     `Task: ${report.task.title}. Gate: at most ${gateText(report)} worse, at ${(report.gate.confidence * 100).toFixed(0)} % confidence.`,
@@ -24,7 +26,13 @@ export function reportText(report: Report): string {
     lines.push(
       '',
       own[0]!.targetName || 'Not run',
-      formatTable([header(report), ...own.map((row) => cells(report, row))]),
+      formatTable([
+        header(report),
+        ...own.flatMap((row) => {
+          const there = senderOf(row, theirs);
+          return [cells(report, row), ...(there ? [senderCells(report, there)] : [])];
+        }),
+      ]),
     );
     for (const row of own) {
       const problem = row.error ?? (row.verdict && row.verdict.verdict !== 'baseline' ? row.verdict.reason : null);
@@ -32,6 +40,15 @@ export function reportText(report: Report): string {
       for (const note of row.notes) lines.push(`  ${row.variant}: note: ${note}`);
     }
   }
+  const others = onlySenders(theirs, rows);
+  if (others.length > 0)
+    lines.push(
+      '',
+      'By the sender only',
+      formatTable([header(report), ...others.map((row) => senderCells(report, row))]),
+    );
+  const note = senderNote(report);
+  if (note) lines.push('', note);
   if (rows.some((row) => memoryText(row).startsWith('~')))
     lines.push('', '~ predicted: weights and the peak of activations. Other memory is measured.');
   lines.push('', `Gate: ${overallWords[overallVerdict(report)]}`);
@@ -84,6 +101,21 @@ function cells(report: Report, row: ReportRow): string[] {
     memoryText(row),
     ...metrics,
     row.verdict ? verdictWords[row.verdict.verdict] : row.error ? verdictWords['not-evaluated'] : '',
+  ];
+}
+
+function senderCells(report: Report, row: SenderRow): string[] {
+  const { latency, verdict } = row.measurement;
+  return [
+    `  ${row.label}`,
+    plainMegabytes(row.fileBytes),
+    '',
+    latency ? `${significant(latency.medianMs)} ms` : '-',
+    latency ? `${significant(latency.p5Ms)}-${significant(latency.p95Ms)}` : '',
+    '',
+    senderMemory(row) || '-',
+    ...report.task.metrics.slice(0, 2).map(({ id }) => senderMetric(report, row, id) || '-'),
+    verdict ? verdictWords[verdict] : '',
   ];
 }
 

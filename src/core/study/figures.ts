@@ -1,71 +1,15 @@
-/**
- * A summary of what somebody measured, as a link carries it: the receiver sees it beside own figures, never among them.
- * Rounded to what a screen shows. It comes from strangers: every text and every count has a cap.
- */
-import { z } from 'zod';
+/** The summary of a report that a link carries (shared-figures.ts), rounded to what a screen shows. */
 import { describeDevice } from './device.ts';
-import { metricDefinitionSchema, type Report, type TargetMeasurement, verdictSchema } from './results.ts';
+import type { Report, TargetMeasurement } from './results.ts';
 import { sameTarget } from './run.ts';
-import { MAX_TARGETS, MAX_VARIANTS, type Target } from './schema.ts';
-
-/** Control and format characters go: they could hide text, or turn round what stands after it. */
-const text = (longest: number) =>
-  z
-    .string()
-    .max(longest)
-    .transform((value) => value.replace(/[\p{C}\p{Z}]+/gu, ' ').trim())
-    .pipe(z.string().min(1));
-const DEVICE_CHARACTERS = 160;
-const RUNTIME_CHARACTERS = 60;
-
-const bytes = z.number().min(0).max(1e15);
-const ms = z.number().min(0).max(1e9);
-const count = z.number().int().min(0).max(1e9);
-
-export const verdictNames = verdictSchema.shape.verdict.options;
-
-export const sharedMeasurementSchema = z.object({
-  /** Threads that really ran. */
-  threads: z.number().int().min(0).max(1024),
-  latency: z.object({ medianMs: ms, p5Ms: ms, p95Ms: ms, runs: count }).nullable(),
-  /** Of the WASM heap, or of the process for native runtimes. */
-  heapPeakBytes: bytes.nullable(),
-  gpuBufferPeakBytes: bytes.nullable(),
-  /** The task's first metric. */
-  metric: z.object({ value: z.number(), interval: z.tuple([z.number(), z.number()]).nullable(), n: count }).nullable(),
-  /** By the gate in the link. */
-  verdict: z.enum(verdictNames).nullable(),
-});
-export type SharedMeasurement = z.output<typeof sharedMeasurementSchema>;
-
-export const sharedMetricSchema = metricDefinitionSchema.extend({
-  id: text(64),
-  title: text(80),
-  short: text(40),
-  decimals: z.number().int().min(0).max(8),
-});
-export type SharedMetric = z.output<typeof sharedMetricSchema>;
-
-export const sharedFiguresSchema = z.object({
-  device: text(DEVICE_CHARACTERS),
-  runtime: text(RUNTIME_CHARACTERS),
-  /** The day of the last measurement, by UTC. */
-  measuredOn: z.iso.date(),
-  metric: sharedMetricSchema.nullable(),
-  /** In the order of the study's variants; null where there were no figures of just these settings. */
-  variants: z
-    .array(
-      z
-        .object({
-          fileBytes: bytes,
-          /** In the order of the study's targets. */
-          measurements: z.array(sharedMeasurementSchema.nullable()).max(MAX_TARGETS),
-        })
-        .nullable(),
-    )
-    .max(MAX_VARIANTS),
-});
-export type SharedFigures = z.output<typeof sharedFiguresSchema>;
+import type { Target } from './schema.ts';
+import {
+  DEVICE_CHARACTERS,
+  RUNTIME_CHARACTERS,
+  type SharedFigures,
+  type SharedMeasurement,
+  sharedMetricSchema,
+} from './shared-figures.ts';
 
 /**
  * @param report its variants are those of the study, in order

@@ -14,9 +14,9 @@ import { err, ok, type Result } from '../base/result.ts';
 import { fromZodError, parseRecipe } from '../recipe/parse.ts';
 import { stepRegistry } from '../recipe/registry.ts';
 import { RECIPE_VERSION, type Recipe, type RecipeStep, recipeSchema } from '../recipe/schema.ts';
-import type { SharedFigures } from './figures.ts';
 import { packFigures, unpackFigures } from './pack-figures.ts';
 import { STUDY_VERSION, type Study, studySchema } from './schema.ts';
+import type { SharedFigures } from './shared-figures.ts';
 
 const SCHEME = 'w1.';
 const MAX_FRAGMENT_CHARACTERS = 64_000;

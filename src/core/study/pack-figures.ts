@@ -6,7 +6,8 @@
  */
 import { StudioError } from '../base/errors/index.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { type SharedFigures, type SharedMeasurement, sharedFiguresSchema, verdictNames } from './figures.ts';
+import { verdictNames } from './metric-definition.ts';
+import { type SharedFigures, type SharedMeasurement, sharedFiguresSchema } from './shared-figures.ts';
 
 export const FIGURES_VERSION = 1;
 

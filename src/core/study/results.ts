@@ -4,7 +4,11 @@
  */
 import { z } from 'zod';
 import { recipeSchema } from '../recipe/schema.ts';
+import { metricDefinitionSchema, verdictNames } from './metric-definition.ts';
 import { gateSchema, modelRefSchema, targetSchema, taskRefSchema } from './schema.ts';
+import { reportSenderSchema } from './shared-figures.ts';
+
+export { metricDefinitionSchema };
 
 export const errorRecordSchema = z.object({
   code: z.string(),
@@ -178,15 +182,6 @@ export const metricValueSchema = z.object({
   n: z.number().int(),
 });
 
-export const metricDefinitionSchema = z.object({
-  id: z.string(),
-  title: z.string(),
-  short: z.string(),
-  direction: z.enum(['higher-is-better', 'lower-is-better']),
-  format: z.enum(['percent', 'decimal', 'decibel']),
-  decimals: z.number().int(),
-});
-
 export const evaluationSchema = z.object({
   metrics: z.array(metricValueSchema),
   scores: z
@@ -197,7 +192,7 @@ export const evaluationSchema = z.object({
 });
 
 export const verdictSchema = z.object({
-  verdict: z.enum(['pass', 'fail', 'inconclusive', 'baseline', 'not-evaluated']),
+  verdict: z.enum(verdictNames),
   /** One plain sentence with the figures that decided. */
   reason: z.string(),
   /** How much worse than the original, in the gate's mode; positive is worse. */
@@ -268,5 +263,7 @@ export const reportSchema = z.object({
   }),
   gate: gateSchema,
   variants: z.array(variantResultSchema),
+  /** What the sender of the link measured on a device of theirs: beside the figures above and never among them. */
+  sender: reportSenderSchema.optional(),
 });
 export type Report = z.output<typeof reportSchema>;

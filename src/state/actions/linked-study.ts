@@ -1,7 +1,7 @@
 /** A link whose model is not in it: whether the model that was opened is the one it means. */
 import { formatBytes } from '../../core/report/format.ts';
-import type { SharedFigures } from '../../core/study/figures.ts';
 import type { ModelRef, Study } from '../../core/study/schema.ts';
+import type { SharedFigures } from '../../core/study/shared-figures.ts';
 import type { LoadedModel } from '../model-slice.ts';
 import { notify } from '../notices.ts';
 import { studio } from '../store.ts';

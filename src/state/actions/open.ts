@@ -6,9 +6,9 @@ import { isHubUrl } from '../../core/hub/address.ts';
 import { canonicalRecipe } from '../../core/recipe/parse.ts';
 import { findPreset } from '../../core/recipe/presets.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
-import type { SharedFigures } from '../../core/study/figures.ts';
 import type { Sample } from '../../core/study/samples.ts';
 import { type ModelRef, type Study, studySchema, type TaskRef } from '../../core/study/schema.ts';
+import type { SharedFigures } from '../../core/study/shared-figures.ts';
 import { adoptUserArrays, KEPT_ARRAY_BYTES } from '../../services/arrays.ts';
 import { type OpenModel, openModel } from '../../services/engine.ts';
 import { fetchFile } from '../../services/fetch-file.ts';
@@ -21,11 +21,12 @@ import type { LoadedModel } from '../model-slice.ts';
 import { notify } from '../notices.ts';
 import { studio } from '../store.ts';
 import { beginJob, isCurrent } from './jobs.ts';
-import { dropUntouched, freeName, leaveProject, startProject, storeModel } from './keep.ts';
+import { dropUntouched, freeName, leaveProject, retryLater, startProject, storeModel } from './keep.ts';
 import { type LinkedStudy, matchOf, nameOf, pendingLinkFor } from './linked-study.ts';
 import { openJson } from './open-json.ts';
 import { resumeAwaited } from './projects.ts';
 import { runAll } from './run.ts';
+import { raiseStorageTrouble } from './troubles.ts';
 import { addVariant, reportProblem } from './variants.ts';
 
 /** What a user's own model starts with. */
@@ -230,16 +231,17 @@ async function openArrays(files: readonly PickedFile[]): Promise<void> {
   const { ref, notKept } = await adoptUserArrays(files, arraySignature(model.card), project?.id ?? null);
   setTask(ref);
   const text = `The task is now your own data: ${ref.names.length === 1 ? ref.names[0] : `${ref.names.length} files`}.`;
-  if (notKept === null) notify({ level: 'success', text });
-  else
+  if (notKept === 'too-large')
     notify({
       level: 'info',
       text: `${text} They are not kept over a reload.`,
-      advice:
-        notKept === 'too-large'
-          ? `Files up to ${KEPT_ARRAY_BYTES / 1e6} MB in all are kept; give them again after a reload.`
-          : `${notKept.message} ${notKept.advice}`,
+      advice: `Files up to ${KEPT_ARRAY_BYTES / 1e6} MB in all are kept; give them again after a reload.`,
     });
+  else notify({ level: 'success', text });
+  if (notKept instanceof StudioError) {
+    raiseStorageTrouble('data', notKept, 'Your data are not kept over a reload.');
+    retryLater();
+  }
 }
 
 /** The gallery's list, fetched once. @throws StudioError file/fetch-failed */

@@ -1,6 +1,7 @@
 /** Links out: what they hold is chosen in the Share dialog, or is everything there is (Ctrl+Shift+L). */
 import { StudioError } from '../../core/base/errors/index.ts';
-import { figuresOfReport, type SharedFigures } from '../../core/study/figures.ts';
+import { figuresOfReport } from '../../core/study/figures.ts';
+import type { SharedFigures } from '../../core/study/shared-figures.ts';
 import { copyText, linkTo } from '../../services/links.ts';
 import { notify } from '../notices.ts';
 import { currentReport } from '../report.ts';

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Recipe } from '../../../src/core/recipe/schema.ts';
 import { figuresOfReport } from '../../../src/core/study/figures.ts';
 import { decodeLink, encodeStudy } from '../../../src/core/study/link.ts';
+import { reportSchema } from '../../../src/core/study/results.ts';
 import { matchOf } from '../../../src/state/actions/linked-study.ts';
 import { ownFigures } from '../../../src/state/actions/share.ts';
 import type { LoadedModel } from '../../../src/state/model-slice.ts';
@@ -74,6 +75,32 @@ describe('the sender’s figures', () => {
     state().setGate({ mode: 'relative', maxWorse: 0.5, confidence: 0.9 });
     expect(view()!.gate).toEqual(study.gate);
     expect(selectComparison(state()).rows.every((row) => row.facts !== null)).toBe(true);
+  });
+
+  it('are in the report by its variants, as long as those have the settings, and with the gate of the link', () => {
+    store.setState({ model: { name: 'x' } as LoadedModel });
+    state().takeReport(report, state().history!.present);
+    const { figures } = received;
+    const whole = currentReport(state())!;
+    expect(reportSchema.parse(JSON.parse(JSON.stringify(whole))).sender).toEqual({
+      ...figures!,
+      gate: study.gate,
+      variants: figures!.variants.map((variant) => ({
+        ...variant!,
+        measurements: study.targets.flatMap((target, at) => {
+          const measurement = variant!.measurements[at];
+          return measurement ? [{ ...measurement, target }] : [];
+        }),
+      })),
+    });
+    const [, a] = ids();
+    state().moveVariant(a!, 2);
+    state().editRecipe(a!, toggled);
+    const moved = currentReport(state())!.sender!.variants;
+    expect(moved.map((variant) => variant === null)).toEqual(moved.map((_, index) => index === 2));
+    expect(moved[1]).toEqual(whole.sender!.variants[2]);
+    store.setState({ sender: null });
+    expect(currentReport(state())).not.toHaveProperty('sender');
   });
 
   it('go with the model', () => {

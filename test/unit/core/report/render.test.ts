@@ -2,11 +2,23 @@
 import { describe, expect, test } from 'vitest';
 import { answerOf, decisions, mainTarget, questionOf, recommended } from '../../../../src/core/report/decision.ts';
 import { renderReport, reportFormatOf, reportFormats } from '../../../../src/core/report/render.ts';
-import type { Report } from '../../../../src/core/study/results.ts';
+import { describeDevice } from '../../../../src/core/study/device.ts';
+import { type Report, reportSchema } from '../../../../src/core/study/results.ts';
+import type { ReportSender } from '../../../../src/core/study/shared-figures.ts';
 import { judgeReport } from '../../../fixtures/ui/judged.ts';
 import { fixtureReport, fixtureStudy } from '../../../fixtures/ui/report.ts';
 
 const report = (): Report => judgeReport(fixtureReport(fixtureStudy(['wasm', 'webgpu'])));
+
+/** What somebody else measured. */
+const cell = {
+  threads: 4,
+  latency: { medianMs: 7.89, p5Ms: 7.5, p95Ms: 8.4, runs: 40 },
+  heapPeakBytes: 31e6,
+  gpuBufferPeakBytes: null,
+  metric: { value: 0.0123, interval: [0.01, 0.014] as [number, number], n: 64 },
+  verdict: 'pass' as const,
+};
 
 /** Every name that a user can choose holds markup and quotes. */
 function hostile(): Report {
@@ -104,6 +116,87 @@ describe('written forms', () => {
     const bytes = rows.map((row) => Number(row[head.indexOf('file_bytes')]));
     expect(bytes.slice(0, 6)).toEqual(report().variants.map(({ facts }) => facts!.fileBytes));
     expect(rows[0]![0]).toContain('<script>');
+  });
+
+  describe('with figures of a link’s sender', () => {
+    const made = report();
+    const theirs: ReportSender = {
+      device: 'Firefox 140 on Android, 8 logical cores',
+      runtime: 'onnxruntime-web 1.21',
+      measuredOn: '2026-03-04',
+      metric: made.task.metrics[0]!,
+      gate: { ...made.gate, mode: 'absolute', maxWorse: 0.5 },
+      variants: made.variants.map((_, index) =>
+        index === 1
+          ? null
+          : {
+              fileBytes: 1_234_000,
+              measurements: [
+                { ...cell, target: { provider: 'wasm' as const, threads: 0 } },
+                { ...cell, threads: 0, target: { provider: 'webnn' as const, threads: 0 } },
+              ],
+            },
+      ),
+    };
+    const sent: Report = { ...made, sender: theirs };
+    const own = describeDevice(made.environment);
+
+    test('each form labels them, names both devices, and keeps the own figures as they were', () => {
+      for (const format of ['html', 'md', 'txt'] as const) {
+        const text = renderReport(sent, format).replaceAll('\\', '');
+        expect(text, format).toContain(theirs.device);
+        expect(text, format).toContain(own);
+        expect(text, format).toContain('2026-03-04');
+        expect(text.match(/Sender’s INT4 RTN/g), format).toHaveLength(2);
+        expect(text, format).not.toContain('Sender’s Simplify only');
+        expect(text, format).toMatch(/7\.89.ms/);
+        const without = renderReport(made, format).replaceAll('\\', '');
+        expect(without, format).not.toMatch(/sender’s|the sender/i);
+        for (const line of without.split('\n').filter((found) => found.startsWith('| INT4')))
+          expect(text, format).toContain(line);
+      }
+      expect(renderReport(sent, 'html')).toContain('<h2>WebNN, by the sender only</h2>');
+      expect(balanced(renderReport(sent, 'html'))).toEqual([]);
+      expect(answerOf(sent)).toBe(answerOf(made));
+      expect(reportSchema.parse(JSON.parse(renderReport(sent, 'json')))).toEqual(sent);
+    });
+
+    test('the row of each stands right under the own one', () => {
+      const rows = renderReport(sent, 'md').split('\n');
+      const at = rows.findIndex((line) => line.startsWith('| FP16 | WASM'));
+      expect(rows[at + 1]).toMatch(/^\| Sender’s FP16 \| WASM, 4 threads \| 1\.2.MB \|/);
+      expect(rows[at + 2]).toMatch(/^\| INT8 dynamic, per tensor/);
+    });
+
+    test('CSV has a row for each, with whose it is and on what', () => {
+      const [head, ...rows] = parseCsv(renderReport(sent, 'csv')) as [string[], ...string[][]];
+      const column = (row: string[], name: string) => row[head.indexOf(name)];
+      const mine = rows.filter((row) => column(row, 'measured_by') === 'here');
+      const others = rows.filter((row) => column(row, 'measured_by') === 'sender');
+      expect([mine.length, others.length]).toEqual([12, 10]);
+      for (const row of rows) expect(row).toHaveLength(head.length);
+      for (const row of mine) expect(column(row, 'device')).toBe(own);
+      for (const row of others) {
+        expect(column(row, 'device')).toBe(theirs.device);
+        expect(column(row, 'median_ms')).toBe('7.89');
+        expect(column(row, theirs.metric!.id)).toBe('0.0123');
+        expect(column(row, 'verdict')).toBe('pass');
+      }
+    });
+
+    test('whatever a stranger wrote stays text', () => {
+      const evil = `"><script>alert(1)</script> |x| \`\`\` =cmd`;
+      const hurt = { ...sent, sender: { ...theirs, device: evil, runtime: evil } };
+      const html = renderReport(hurt, 'html');
+      expect(html).not.toMatch(/<script/i);
+      expect(balanced(html)).toEqual([]);
+      const cells = renderReport(hurt, 'md')
+        .split('\n')
+        .filter((line) => line.startsWith('| '))
+        .map((line) => line.replace(/\\./g, '').split('|').length);
+      expect(new Set(cells).size).toBe(1);
+      for (const row of parseCsv(renderReport(hurt, 'csv'))) expect(row.at(-1)).not.toMatch(/^=/);
+    });
   });
 
   test('endings choose the format', () => {

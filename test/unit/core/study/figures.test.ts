@@ -6,15 +6,15 @@ import { toBase64Url } from '../../../../src/core/base/base64url.ts';
 import { canonicalRecipe } from '../../../../src/core/recipe/parse.ts';
 import { presets } from '../../../../src/core/recipe/presets.ts';
 import { describeDevice } from '../../../../src/core/study/device.ts';
-import {
-  figuresOfReport,
-  type SharedFigures,
-  sharedFiguresSchema,
-  sharedMeasurementSchema,
-} from '../../../../src/core/study/figures.ts';
+import { figuresOfReport } from '../../../../src/core/study/figures.ts';
 import { decodeLink, decodeStudy, encodeStudy } from '../../../../src/core/study/link.ts';
 import { packFigures } from '../../../../src/core/study/pack-figures.ts';
 import { MAX_VARIANTS, type Study, studySchema } from '../../../../src/core/study/schema.ts';
+import {
+  type SharedFigures,
+  sharedFiguresSchema,
+  sharedMeasurementSchema,
+} from '../../../../src/core/study/shared-figures.ts';
 import { fixtureReport, fixtureStudy } from '../../../fixtures/ui/report.ts';
 
 const canonical = (recipe: (typeof presets)[number]['recipe']) => {
