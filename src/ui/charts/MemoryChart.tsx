@@ -11,6 +11,17 @@ import { memorySummary } from './summaries.ts';
 const COLOURS = { heap: 'var(--series-heap)', gpu: 'var(--series-gpu)' } as const;
 const MEGA = 1e6;
 
+interface StackedBar {
+  readonly name: string;
+  /** Bars of one stack follow each other. */
+  readonly stack: string;
+  readonly fill: string;
+  readonly outline?: string;
+  readonly bytes: (point: MemoryPoint) => number | null | undefined;
+  /** At the bar's end: empty for none. */
+  readonly label: ((point: MemoryPoint) => string) | false;
+}
+
 /**
  * Two bars a variant: what the file and liveness analysis predict (weights, then activations, hatched), and what was
  * measured in the worker on each target.
@@ -22,6 +33,35 @@ export function MemoryChart({ comparison }: { readonly comparison: Comparison })
   const targets = new Set(series.map(({ target }) => target)).size;
   // More bars than this leave no room for a figure each; the table and the tooltip have them.
   const labelled = points.length * (1 + targets) <= 16;
+  const bars: readonly StackedBar[] = [
+    {
+      name: 'weights',
+      stack: 'predicted',
+      fill: 'var(--series-weights)',
+      bytes: ({ weights }) => weights,
+      label: labelled && weightsLabel,
+    },
+    {
+      name: 'activations',
+      stack: 'predicted',
+      fill: `url(#${hatch})`,
+      outline: 'var(--series-activations)',
+      bytes: ({ activations }) => activations,
+      label: labelled && predictedLabel,
+    },
+    ...series.map(
+      (item): StackedBar => ({
+        name: item.key,
+        stack: `measured-${item.target}`,
+        fill: COLOURS[item.kind],
+        bytes: (point) => point[item.key],
+        label:
+          (labelled || item.target === series[0]?.target) &&
+          isLastOfStack(item, series) &&
+          ((point) => measuredLabel(point, item.target)),
+      }),
+    ),
+  ];
   const legend: LegendItem[] = [
     { label: 'Weights', colour: 'var(--series-weights)' },
     ...(points.some(({ activations }) => activations !== null)
@@ -57,55 +97,25 @@ export function MemoryChart({ comparison }: { readonly comparison: Comparison })
               isAnimationActive={false}
               content={({ payload }) => <MemoryTooltip point={payload?.[0]?.payload as MemoryPoint} series={series} />}
             />
-            <Bar
-              dataKey={(point: MemoryPoint) => point.weights / MEGA}
-              name="weights"
-              stackId="predicted"
-              fill="var(--series-weights)"
-              isAnimationActive={false}
-              maxBarSize={14}
-            >
-              {labelled && (
-                <LabelList
-                  position="right"
-                  className={styles.valueLabel}
-                  valueAccessor={(entry) => weightsLabel((entry as { payload?: MemoryPoint }).payload)}
-                />
-              )}
-            </Bar>
-            <Bar
-              dataKey={(point: MemoryPoint) => (point.activations ?? 0) / MEGA}
-              name="activations"
-              stackId="predicted"
-              fill={`url(#${hatch})`}
-              stroke="var(--series-activations)"
-              strokeWidth={1}
-              isAnimationActive={false}
-              maxBarSize={14}
-            >
-              {labelled && (
-                <LabelList
-                  position="right"
-                  className={styles.valueLabel}
-                  valueAccessor={(entry) => predictedLabel((entry as { payload?: MemoryPoint }).payload)}
-                />
-              )}
-            </Bar>
-            {series.map((item) => (
+            {bars.map(({ name, stack, fill, outline, bytes, label }) => (
               <Bar
-                key={item.key}
-                dataKey={(point: MemoryPoint) => (point[item.key] ?? 0) / MEGA}
-                name={item.key}
-                stackId={`measured-${item.target}`}
-                fill={COLOURS[item.kind]}
+                key={name}
+                dataKey={(point: MemoryPoint) => (bytes(point) ?? 0) / MEGA}
+                name={name}
+                stackId={stack}
+                fill={fill}
+                {...(outline ? { stroke: outline, strokeWidth: 1 } : {})}
                 isAnimationActive={false}
                 maxBarSize={14}
               >
-                {(labelled || item.target === series[0]?.target) && isLastOfStack(item, series) && (
+                {label && (
                   <LabelList
                     position="right"
                     className={styles.valueLabel}
-                    valueAccessor={(entry) => measuredLabel((entry as { payload?: MemoryPoint }).payload, item.target)}
+                    valueAccessor={(entry) => {
+                      const { payload } = entry as { payload?: MemoryPoint };
+                      return payload ? label(payload) : '';
+                    }}
                   />
                 )}
               </Bar>
@@ -128,16 +138,15 @@ function isLastOfStack(item: MemorySeries, all: readonly MemorySeries[]): boolea
 }
 
 /** Only where no bar of activations follows, which carries the sum. */
-function weightsLabel(point: MemoryPoint | undefined): string {
-  return point && !point.activations ? formatMegabytes(point.weights) : '';
+function weightsLabel({ weights, activations }: MemoryPoint): string {
+  return activations ? '' : formatMegabytes(weights);
 }
 
-function predictedLabel(point: MemoryPoint | undefined): string {
-  return point ? formatMegabytes(point.weights + (point.activations ?? 0)) : '';
+function predictedLabel({ weights, activations }: MemoryPoint): string {
+  return formatMegabytes(weights + (activations ?? 0));
 }
 
-function measuredLabel(point: MemoryPoint | undefined, target: string): string {
-  if (!point) return '';
+function measuredLabel(point: MemoryPoint, target: string): string {
   const total = (point[`heap:${target}`] ?? 0) + (point[`gpu:${target}`] ?? 0);
   return total > 0 ? formatMegabytes(total) : '';
 }
