@@ -188,7 +188,7 @@ async function expectInReports(page: Page, figures: SharedFigures): Promise<void
   const markdown = (await save(/^Markdown/)).replaceAll('\\', '');
   expect(markdown).toContain(`measured on ${figures.device} (${figures.runtime}, ${figures.measuredOn})`);
   expect(markdown).toContain(`All other figures were measured on ${here}.`);
-  expect(markdown.match(/^\| Sender’s .* ms \|/gm)).toHaveLength(4);
+  expect(markdown.match(/^\| Sender’s .*\sms \|/gm)).toHaveLength(4);
   const rows = (await save(/^CSV/)).trim().split('\r\n').slice(1);
   expect(rows.filter((row) => row.includes(`here,"${here}"`))).toHaveLength(4);
   expect(rows.filter((row) => row.includes(`sender,"${figures.device}"`))).toHaveLength(4);
