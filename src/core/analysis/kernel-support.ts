@@ -58,6 +58,14 @@ export const webgpuOnCpu: ReadonlySet<string> = new Set([
   ...['SpaceToDepth', 'Sum', 'Unique', 'Upsample', 'Xor'],
 ]);
 
+/**
+ * Operators that a WebGPU session ran on the CPU when they got float64 (`measured-web`, one node each at opset 17). All
+ * others that were tried, 23 that compute and Cast, ended the session: "Provider type ... is not set".
+ */
+export const webgpuFloat64OnCpu: ReadonlySet<string> = new Set([
+  ...['Clip', 'Concat', 'Flatten', 'Gather', 'Reshape', 'Shape', 'Squeeze', 'Tile', 'Transpose', 'Unsqueeze'],
+]);
+
 /** Operators of com.microsoft that ran on WebGPU (`measured-web`), whole float32 sessions without fallback. */
 export const webgpuContribKernels: ReadonlySet<string> = new Set([
   ...['Attention', 'BiasAdd', 'BiasGelu', 'BiasSplitGelu', 'FastGelu', 'FusedConv', 'GatherBlockQuantized', 'Gelu'],

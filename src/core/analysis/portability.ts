@@ -10,6 +10,7 @@ import {
   providers,
   webgpuContribKernels,
   webgpuContribOnCpu,
+  webgpuFloat64OnCpu,
   webgpuKernels,
   webgpuLastOpset,
   webgpuOnCpu,
@@ -144,6 +145,7 @@ function wasmPrecision({ node, dtypeOf }: View): Finding[] {
 function webgpuFindings(view: View): Finding[] {
   const { node, op, opset, isDefault, dtypeOf } = view;
   if (neverPlaced.has(op)) return [];
+  if (dtypeOf(0) === 'float64' || dtypeOf(1) === 'float64') return [webgpuFloat64(op)];
   const found = [...webgpuDefects(view)];
   if (dtypeOf(0) === 'float16') {
     const reason = 'float16 needs the device feature shader-f16; without it the first run fails';
@@ -160,6 +162,15 @@ function webgpuFindings(view: View): Finding[] {
   else if (isOnCpu) found.push({ verdict: 'falls-back', reason: 'no WebGPU kernel', evidence });
   else if (!isKnown) found.push({ verdict: 'unknown', reason: 'not measured on WebGPU', evidence });
   return found;
+}
+
+/** WebGPU has no float64, and where the provider knows the operator for other types no session comes about at all. */
+function webgpuFloat64(op: string): Finding {
+  const evidence = 'measured-web';
+  if (webgpuFloat64OnCpu.has(op))
+    return { verdict: 'falls-back', reason: 'float64 runs on the CPU, as WebGPU has none', evidence };
+  const reason = 'WebGPU has no float64: no session can be made; export the model as float32';
+  return { verdict: 'no-kernel', reason, evidence };
 }
 
 function* webgpuDefects({ node, op, dtypeOf }: View): Generator<Finding> {

@@ -92,6 +92,24 @@ describe('describeModel', () => {
     expect(describeModel(model).portability.webgpu.map(({ op }) => op)).not.toContain('GlobalAveragePool');
     expect(verdicts('webnn')['com.microsoft.FusedConv']).toBe('falls-back');
   });
+
+  it('float64 on WebGPU: no session, but for operators that the CPU takes over', () => {
+    const doubles = makeModel({
+      opset: 17,
+      graph: makeGraph({
+        inputs: [valueInfo('x', 'float64', [4, 8])],
+        outputs: [valueInfo('y', 'float64', [8, 4])],
+        initializers: [tensorFromNumbers('w', 'float64', [8, 8], new Array(64).fill(0))],
+        nodes: [
+          makeNode({ opType: 'MatMul', inputs: ['x', 'w'], outputs: ['a'] }),
+          makeNode({ opType: 'Transpose', inputs: ['a'], outputs: ['y'] }),
+        ],
+      }),
+    });
+    const { webgpu, wasm } = describeModel(doubles).portability;
+    expect(webgpu.map(({ op, verdict }) => `${op} ${verdict}`)).toEqual(['MatMul no-kernel', 'Transpose falls-back']);
+    expect(wasm).toEqual([]);
+  });
 });
 
 describe('weightSummary', () => {
