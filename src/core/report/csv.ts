@@ -36,7 +36,7 @@ export function reportCsv(report: Report): string {
 
 function own(report: Report, row: ReportRow): Cell[] {
   return [
-    ...[row.variant, row.target.provider, row.target.threads, row.fileBytes, row.fileRatio],
+    ...[row.variant, row.target.provider, row.threads, row.fileBytes, row.fileRatio],
     ...[row.medianMs, row.p5Ms, row.p95Ms, row.runs, row.latencyRatio, row.latencyDifference],
     ...[row.wasmHeapPeakBytes, row.gpuBufferPeakBytes, row.processPeakBytes],
     ...[row.weightBytes, row.predictedPeakActivationBytes, row.verdict?.verdict ?? null, row.verdict?.reason ?? null],

@@ -22,6 +22,8 @@ export interface ReportRow {
   readonly variantIndex: number;
   readonly target: Target;
   readonly targetName: string;
+  /** As measured; where nothing was, those asked for, if that was a number. */
+  readonly threads: number | null;
   readonly fileBytes: number | null;
   /** variant / original. */
   readonly fileRatio: number | null;
@@ -82,6 +84,7 @@ function row(
     target,
     // A card that failed ran nowhere; it is listed with the others of its target.
     targetName: nameOfTarget(report, target),
+    threads: measurement?.threads ?? (target.threads > 0 ? target.threads : null),
     fileBytes,
     fileRatio: index > 0 && fileBytes !== null && originalBytes ? fileBytes / originalBytes : null,
     medianMs: latency?.medianMs ?? null,

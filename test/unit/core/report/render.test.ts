@@ -118,6 +118,20 @@ describe('written forms', () => {
     expect(rows[0]![0]).toContain('<script>');
   });
 
+  test('CSV has the threads that ran, and names that begin like a formula stay text', () => {
+    const made = report();
+    const [first, ...others] = made.variants;
+    const formula = { ...first!, recipe: { ...first!.recipe, name: '=HYPERLINK("x")' } };
+    const [head, row] = parseCsv(renderReport({ ...made, variants: [formula, ...others] }, 'csv')) as [
+      string[],
+      string[],
+    ];
+    const ran = first!.measurements[0]!;
+    expect(ran.threads).toBeGreaterThan(0);
+    expect(Number(row[head.indexOf('threads')])).toBe(ran.threads);
+    expect(row[0]).toBe(`'=HYPERLINK("x")`);
+  });
+
   describe('with figures of a link’s sender', () => {
     const made = report();
     const theirs: ReportSender = {
