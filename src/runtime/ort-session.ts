@@ -82,7 +82,7 @@ export interface CreationLog {
 }
 
 const VERBOSE = 0;
-const WARNING = 2;
+const ERROR = 3;
 const FATAL = 4;
 
 export function createOrtPort(runtime: OrtRuntime): SessionPort {
@@ -189,7 +189,7 @@ function ortOptions(
     ...runtime.extraOptions?.(threads),
     executionProviders: runtime.executionProviders!,
     graphOptimizationLevel: settings.graphOptimizationLevel,
-    logSeverityLevel: verbose && runtime.log ? VERBOSE : WARNING,
+    logSeverityLevel: verbose && runtime.log ? VERBOSE : ERROR,
     extra: {
       optimization: { disable_specified_optimizers: settings.disabledOptimizers.join(';') },
       session: { disable_prepacking: settings.disablePrepacking ? '1' : '0', ...runtime.sessionConfig },

@@ -43,7 +43,7 @@ export const compare: Command = {
   name: 'compare',
   usage:
     'whittle compare (MODEL | --sample ID) --recipe A --recipe B [--task NAME | --inputs FILE...] [--runs N] [--max-drop 2%] [--json REPORT]',
-  summary: 'Builds, runs and evaluates variants side by side; exit code 1 when the gate fails.',
+  summary: 'Builds, runs and evaluates variants side by side; exit code 1 unless the gate passes.',
   options,
   run: async (args) => {
     const parsed = parseCommandLine(args, options);
@@ -86,8 +86,8 @@ export const compare: Command = {
       if (json) await writeTextFile(json, `${JSON.stringify(report, null, 2)}\n`);
       process.stdout.write(`${reportText(report)}\n`);
     }
-    const verdict = overallVerdict(report);
-    return verdict === 'fail' || verdict === 'not-evaluated' ? 1 : 0;
+    // Too few samples is no pass either: a release must not go out because nobody could tell.
+    return overallVerdict(report) === 'pass' ? 0 : 1;
   },
 };
 

@@ -105,6 +105,22 @@ describe('inspect', () => {
       weights: { parameters: 9600 },
     });
   });
+
+  test('says that a shape or an opset is not given, instead of making one up', async () => {
+    const bare = makeModel({
+      opset: 17,
+      graph: makeGraph({
+        inputs: [valueInfo('x', 'float32')],
+        outputs: [{ name: 'y' }],
+        nodes: [makeNode({ opType: 'Relu', inputs: ['x'], outputs: ['y'] })],
+      }),
+    });
+    bare.opsetImports.clear();
+    writeFileSync(join(folder, 'bare.onnx'), await modelToBytes(bare));
+    const { stdout } = await whittle(['inspect', 'bare.onnx']);
+    expect(stdout).toMatch(/x {2}float32 of any rank/);
+    expect(stdout).toContain('opset not given');
+  });
 });
 
 describe('inspect --memory', () => {
@@ -292,6 +308,14 @@ describe('compare', () => {
     expect(code).toBe(1);
   });
 
+  test('too few samples to say is no pass, and the runtime has nothing to say of its own', async () => {
+    const few = ['compare', model, '--preset', 'int8-dynamic', '--runs', '3', '--samples', '4', '--provider', 'cpu'];
+    const { code, stdout, stderr } = await whittle(few);
+    expect(stdout).toContain('Gate: inconclusive');
+    expect(code).toBe(1);
+    expect(stderr).not.toContain('onnxruntime:');
+  });
+
   test('a link with eight variants, its task, plan and gate', async () => {
     const study = studyOf({
       variants: presets.slice(0, 8).map((_, index) => canonical(index)),
@@ -369,8 +393,9 @@ describe('compare', () => {
       'ocr-direction',
       '--preset',
       'simplify',
+      // So many that "no difference" is a pass.
       '--samples',
-      '12',
+      '160',
       '--runs',
       '3',
       '--json',
@@ -381,7 +406,7 @@ describe('compare', () => {
       ref: { kind: 'sample-task', id: 'ocr-direction' },
       samples: expect.any(Number),
     });
-    expect(report.variants[1]!.measurements[0]!.evaluation!.n).toBe(12);
+    expect(report.variants[1]!.measurements[0]!.evaluation!.n).toBe(160);
     expect(report.variants[1]!.measurements[0]!.error).toBeNull();
     expect(code).toBe(0);
   });
