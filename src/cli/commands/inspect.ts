@@ -55,7 +55,7 @@ function describe(name: string, fileBytes: number, card: ModelCard): string {
   );
   const lines = [
     `${name}  ${formatBytes(fileBytes)}`,
-    `${weights.parameters.toLocaleString('en')} parameters, ${nodes.all} nodes, opset ${opsetText.join(', ')}, IR ${irVersion}${producer ? `, by ${producer}` : ''}`,
+    `${weights.parameters.toLocaleString('en')} parameters, ${nodes.all} nodes, opset ${opsetText.join(', ') || 'not given'}, IR ${irVersion}${producer ? `, by ${producer}` : ''}`,
     section('Inputs', card.inputs.map(valueText)),
     section('Outputs', card.outputs.map(valueText)),
     section(
@@ -91,6 +91,6 @@ function section(title: string, rows: readonly (readonly string[])[]): string {
 }
 
 function valueText({ name, dtype, shape, kind }: ModelCard['inputs'][number]): string[] {
-  const dims = shape ? `[${shape.map((dim) => dim ?? '?').join(', ')}]` : '[?]';
+  const dims = shape ? `[${shape.map((dim) => dim ?? '?').join(', ')}]` : 'of any rank';
   return [name, kind === 'tensor' ? `${dtype ?? '?'} ${dims}` : kind];
 }
