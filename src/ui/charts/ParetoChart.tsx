@@ -48,7 +48,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
       savedNote={crowded.size > 0 ? `${points.map(({ letter, name }) => `${letter}: ${name}`).join('; ')}.` : ''}
       legend={[
         { label: 'Frontier: nothing beats it on both', colour: 'var(--accent)' },
-        { label: 'Beaten on both', colour: 'var(--line-strong)' },
+        { label: 'Beaten: another is at least as good on both', colour: 'var(--line-strong)' },
         ...(limit === null ? [] : [{ label: 'Gate', colour: 'var(--bad)', hatched: true }]),
       ]}
       control={
@@ -106,7 +106,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
                   rows={[
                     [xName, formatX(point.x)],
                     [definition.short, formatMetric(point.y, definition)],
-                    ['', point.dominated ? 'beaten on both by another variant' : 'on the frontier'],
+                    ['', point.dominated ? 'beaten: another variant is at least as good on both' : 'on the frontier'],
                   ]}
                 />
               );

@@ -71,7 +71,9 @@ export function paretoSummary(points: readonly ParetoPoint[], objective: 'size' 
   const beaten = points.length - kept.length;
   const what = objective === 'size' ? 'smaller' : 'faster';
   return `No variant is both ${what} and more accurate than ${kept.map(label).join(', ')}.${
-    beaten > 0 ? ` ${plural(beaten, 'other')} ${beaten === 1 ? 'is' : 'are'} beaten on both.` : ''
+    beaten > 0
+      ? ` ${plural(beaten, 'other')} ${beaten === 1 ? 'is' : 'are'} beaten: another is at least as good on both.`
+      : ''
   }`;
 }
 

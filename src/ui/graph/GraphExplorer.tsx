@@ -146,7 +146,11 @@ export function GraphExplorer({ graph: wanted, row, picker, building, onCancel }
   const { selection } = state;
   const anchor: Selection | null = state.toggled === null ? selection : { kind: 'group', index: state.toggled };
   const selectedNode = selection?.kind === 'node' ? selection.index : null;
-  const caption = tableCaption(listed.length, scope.nodes.length);
+  const caption = tableCaption(
+    listed.length,
+    scope.nodes.length,
+    scope.nodes.filter(({ kind }) => kind !== 'op').length,
+  );
   const said =
     selection === null
       ? ''

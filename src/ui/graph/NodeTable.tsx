@@ -115,8 +115,10 @@ function Row({ scope, node, position, mode, isSelected, onSelect }: RowProps) {
   );
 }
 
-export function tableCaption(shown: number, all: number): string {
+/** @param ends how many of all are inputs and outputs of the graph, which nobody counts as nodes anywhere else */
+export function tableCaption(shown: number, all: number, ends: number): string {
+  const rest = ends > 0 ? `, ${formatCount(ends)} inputs and outputs` : '';
   return shown === all
-    ? `All ${formatCount(all)} nodes of this graph`
+    ? `All ${formatCount(all - ends)} nodes of this graph${rest}`
     : `${formatCount(shown)} of ${formatCount(all)} nodes`;
 }

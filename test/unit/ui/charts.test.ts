@@ -110,7 +110,7 @@ describe('summaries', () => {
   it('name the frontier', () => {
     const at = (letter: string, dominated: boolean) => ({ ...point(letter, 1), x: 1, y: 1, at: 1, dominated });
     expect(paretoSummary([at('O', false), at('A', false), at('B', true)], 'size')).toBe(
-      'No variant is both smaller and more accurate than Original, A. 1 other is beaten on both.',
+      'No variant is both smaller and more accurate than Original, A. 1 other is beaten: another is at least as good on both.',
     );
   });
 });
