@@ -32,8 +32,8 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
   const limit = definition ? gateLimit(baseline?.value, comparison.gate, definition) : null;
   const scale = accuracyScale(accuracyPoints(comparison), limit, full);
   const points = definition ? paretoPoints(comparison, objective, definition, scale.domain) : [];
-  const crowded = crowdedIds(points, scale.domain);
-  const label = (point: ParetoPoint) => (crowded.has(point.id) ? point.letter : pointLabel(point));
+  const sides = crowdedSides(points, scale.domain, definition?.direction === 'lower-is-better');
+  const label = (point: ParetoPoint) => (sides.has(point.id) ? point.letter : pointLabel(point));
   const onLine = points.filter(({ dominated, at, y }) => !dominated && at === y).sort((a, b) => a.x - b.x);
   const offLine = points.filter((point) => !onLine.includes(point));
   const xName = objective === 'size' ? 'File size' : 'Median latency';
@@ -45,7 +45,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
       summary={paretoSummary(points, objective)}
       empty={points.length === 0 ? emptyText(comparison, 'the trade-off') : null}
       tall
-      savedNote={crowded.size > 0 ? `${points.map(({ letter, name }) => `${letter}: ${name}`).join('; ')}.` : ''}
+      savedNote={sides.size > 0 ? `${points.map(({ letter, name }) => `${letter}: ${name}`).join('; ')}.` : ''}
       legend={[
         { label: 'Frontier: nothing beats it on both', colour: 'var(--accent)' },
         { label: 'Beaten: another is at least as good on both', colour: 'var(--line-strong)' },
@@ -120,7 +120,9 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
             isAnimationActive={false}
           >
             <LabelList
-              content={(props) => <PointLabel {...(props as PointLabelProps)} points={onLine} text={label} />}
+              content={(props) => (
+                <PointLabel {...(props as PointLabelProps)} points={onLine} sides={sides} text={label} />
+              )}
             />
           </Scatter>
           <Scatter data={offLine} fill="var(--line-strong)" fillOpacity={0.45} shape="square" isAnimationActive={false}>
@@ -129,6 +131,7 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
                 <PointLabel
                   {...(props as PointLabelProps)}
                   points={offLine}
+                  sides={sides}
                   text={(point) => fadedLabel(point, label(point), definition)}
                 />
               )}
@@ -144,28 +147,33 @@ interface PointLabelProps {
   readonly x?: number;
   readonly y?: number;
   readonly width?: number;
+  readonly height?: number;
   readonly index?: number;
 }
 
-/** One line above the marker; recharts' own label would wrap every word. */
-function PointLabel({
-  x = 0,
-  y = 0,
-  width = 0,
-  index = 0,
-  points,
-  text,
-}: PointLabelProps & { readonly points: readonly ParetoPoint[]; readonly text: (point: ParetoPoint) => string }) {
+type Side = 'above' | 'right' | 'below' | 'left';
+
+interface PointLabelWords {
+  readonly points: readonly ParetoPoint[];
+  /** Of the marker, by the point's id; above where nothing is said. */
+  readonly sides: ReadonlyMap<string, Side>;
+  readonly text: (point: ParetoPoint) => string;
+}
+
+/** One line beside the marker; recharts' own label would wrap every word. */
+function PointLabel(props: PointLabelProps & PointLabelWords) {
+  const { x = 0, y = 0, width = 0, height = 0, index = 0, points, sides, text } = props;
   const point = points[index];
   if (!point) return null;
+  const middle = { x: x + width / 2, textAnchor: 'middle' } as const;
+  const place = {
+    above: { ...middle, y: y - 6 },
+    right: { x: x + width + 4, y: y + height / 2 + 4, textAnchor: 'start' },
+    below: { ...middle, y: y + height + 13 },
+    left: { x: x - 4, y: y + height / 2 + 4, textAnchor: 'end' },
+  } as const;
   return (
-    <text
-      x={x + width / 2}
-      y={y - 6}
-      textAnchor="middle"
-      className={styles.valueLabel}
-      opacity={point.dominated ? 0.7 : 1}
-    >
+    <text {...place[sides.get(point.id) ?? 'above']} className={styles.valueLabel} opacity={point.dominated ? 0.7 : 1}>
       {text(point)}
     </text>
   );
@@ -176,17 +184,32 @@ function pointLabel({ letter, name }: ParetoPoint): string {
 }
 
 /**
- * Points so close that their names would run into each other: their letters do, the cards and the table have the names.
+ * Points so close that their names would run into each other: their letters do, the cards and the table have the names, and
+ * each letter stands on another side of its marker, from above for the highest on round to the left.
  * A name takes about a fifth of the width, a line of text about a twelfth of the height.
+ * @param reversed the lowest value is the highest on the screen
  */
-export function crowdedIds(points: readonly ParetoPoint[], [low, high]: readonly [number, number]): Set<string> {
+export function crowdedSides(
+  points: readonly ParetoPoint[],
+  [low, high]: readonly [number, number],
+  reversed: boolean,
+): Map<string, Side> {
   const xs = points.map(({ x }) => x);
   const width = Math.max(...xs) - Math.min(...xs) || 1;
   const height = high - low || 1;
   const near = (a: ParetoPoint, b: ParetoPoint) =>
     a !== b && Math.abs(a.x - b.x) < width / 5 && Math.abs(a.at - b.at) < height / 12;
-  return new Set(points.filter((a) => points.some((b) => near(a, b))).map(({ id }) => id));
+  const isHigher = (a: ParetoPoint, b: ParetoPoint) =>
+    a.at === b.at ? points.indexOf(a) < points.indexOf(b) : a.at > b.at !== reversed;
+  return new Map(
+    points.flatMap((point) => {
+      const others = points.filter((other) => near(point, other));
+      const higher = others.filter((other) => isHigher(other, point)).length;
+      return others.length > 0 ? [[point.id, SIDES[Math.min(higher, 3)]!] as const] : [];
+    }),
+  );
 }
+const SIDES: readonly Side[] = ['above', 'right', 'below', 'left'];
 
 /** Off the axis: the value tells how far, and the letter alone leaves it room beside the axis. */
 function fadedLabel(point: ParetoPoint, label: string, definition: MetricDefinition | undefined): string {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type AccuracyPoint, accuracyScale, gateLimit, niceTicks } from '../../../src/ui/charts/chart-data.ts';
 import { wrapName } from '../../../src/ui/charts/chart-parts.tsx';
-import { crowdedIds } from '../../../src/ui/charts/ParetoChart.tsx';
+import { crowdedSides } from '../../../src/ui/charts/ParetoChart.tsx';
 import { accuracySummary, paretoSummary } from '../../../src/ui/charts/summaries.ts';
 
 const definition = {
@@ -69,7 +69,7 @@ describe('axis helpers', () => {
       expect(niceTicks(domain, 3).length).toBeGreaterThan(1);
   });
 
-  it('gives crowded Pareto points their letter alone', () => {
+  it('gives crowded Pareto points their letter alone, on sides of their own', () => {
     const at = (id: string, x: number, y: number) => ({
       id,
       letter: id,
@@ -81,10 +81,16 @@ describe('axis helpers', () => {
       dominated: false,
     });
     const points = [at('O', 38_700, 1), at('A', 39_700, 1), at('B', 13_000, 1), at('C', 12_400, 0.9)];
-    expect([...crowdedIds(points, [0.9, 1])]).toEqual(['O', 'A']);
+    expect([...crowdedSides(points, [0.9, 1], false)]).toEqual([
+      ['O', 'above'],
+      ['A', 'right'],
+    ]);
     // An axis that goes far beyond the points leaves their names little height.
-    expect([...crowdedIds(points, [0, 2])]).toEqual(['O', 'A', 'B', 'C']);
-    expect(crowdedIds([at('O', 1, 1)], [0, 2]).size).toBe(0);
+    expect([...crowdedSides(points, [0, 2], false).keys()]).toEqual(['O', 'A', 'B', 'C']);
+    expect(crowdedSides([at('O', 1, 1)], [0, 2], false).size).toBe(0);
+    const three = [at('A', 1, 0.91), at('B', 1, 0.92), at('C', 1.1, 0.93), at('O', 9, 0.9)];
+    expect(Object.fromEntries(crowdedSides(three, [0, 1], false))).toEqual({ A: 'below', B: 'right', C: 'above' });
+    expect(Object.fromEntries(crowdedSides(three, [0, 1], true))).toEqual({ A: 'above', B: 'right', C: 'below' });
   });
 
   it('wraps names at a space into two lines at most', () => {
