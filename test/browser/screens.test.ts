@@ -32,7 +32,7 @@ interface PictureSize {
 }
 
 /** Small, since all of them together lie in the repository: 100 pictures take about 1 MB. */
-const sizeFor = (width: number): PictureSize => ({ scale: width > 1000 ? 0.5 : 0.62, quality: 22 });
+const sizeFor = (width: number): PictureSize => ({ scale: width > 1000 ? 0.5 : 0.62, quality: 20 });
 
 async function takePicture(page: Page, path: string, { scale, quality }: PictureSize): Promise<void> {
   const { width, height } = page.viewportSize()!;

@@ -69,6 +69,13 @@ export const withModel: readonly Screen[] = [
   { name: 'workbench', go: press('1'), leave: stay },
   { name: 'model', go: dialog(/./, (page) => command(page, 'about this model')) },
   { name: 'recipe', go: recipe, leave: leaveRecipe },
+  { name: 'palette', go: dialog('All commands', press('Control+k')) },
+  { name: 'task', go: dialog('What judges the variants?', (page) => command(page, 'choose the task')) },
+  { name: 'targets', go: dialog('Targets', (page) => command(page, 'choose targets')) },
+  { name: 'gate', go: dialog('The gate', (page) => command(page, 'edit the gate')) },
+  { name: 'search', go: dialog('Find the best recipe', press('b')) },
+  { name: 'share', go: dialog('Share', (page) => page.getByRole('button', { name: 'Share', exact: true }).click()) },
+  { name: 'handover', go: dialog(/^Hand over/, handOver) },
   { name: 'pareto', go: press('2'), leave: stay },
   {
     name: 'details',
@@ -164,13 +171,6 @@ export const withModel: readonly Screen[] = [
     },
     leave: stay,
   },
-  { name: 'palette', go: dialog('All commands', press('Control+k')) },
-  { name: 'task', go: dialog('What judges the variants?', (page) => command(page, 'choose the task')) },
-  { name: 'targets', go: dialog('Targets', (page) => command(page, 'choose targets')) },
-  { name: 'gate', go: dialog('The gate', (page) => command(page, 'edit the gate')) },
-  { name: 'search', go: dialog('Find the best recipe', press('b')) },
-  { name: 'share', go: dialog('Share', (page) => page.getByRole('button', { name: 'Share', exact: true }).click()) },
-  { name: 'handover', go: dialog(/^Hand over/, handOver) },
   {
     name: 'present',
     go: async (page) => {
