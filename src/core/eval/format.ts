@@ -1,4 +1,5 @@
 /** Metric values as words, for verdicts and messages. Charts and tables format for themselves. */
+import { SQNR_LIMIT_DB } from './agreement.ts';
 import type { MetricDefinition } from './types.ts';
 
 type Style = Pick<MetricDefinition, 'format' | 'decimals'>;
@@ -6,6 +7,7 @@ type Style = Pick<MetricDefinition, 'format' | 'decimals'>;
 /** "0.59 %", "0.9984", "31.2 dB". `decimals` are those of the number as shown. */
 export function formatMetric(value: number, { format, decimals }: Style): string {
   if (format === 'percent') return `${(value * 100).toFixed(decimals)} %`;
+  if (format === 'decibel' && Math.abs(value) >= SQNR_LIMIT_DB) return value > 0 ? '∞' : '-∞';
   if (format === 'decibel') return `${value.toFixed(decimals)} dB`;
   return value.toFixed(decimals);
 }

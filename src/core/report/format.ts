@@ -2,6 +2,7 @@
  * Every number that a person reads is formatted here, so that the same quantity looks the same in a card, a chart, a
  * table, a report and a sentence. Sizes are decimal (1 MB = 10^6 bytes), as file managers and download pages show them.
  */
+import { SQNR_LIMIT_DB } from '../eval/agreement.ts';
 import type { MetricDefinition } from '../eval/types.ts';
 
 const MINUS = '\u2212';
@@ -99,6 +100,8 @@ export function formatMetric(value: number, definition: MetricFormat): string {
     case 'percent':
       return formatPercent(value, definition.decimals);
     case 'decibel':
+      // Of equal outputs the ratio has no end; where it is cut off is no figure of theirs.
+      if (Math.abs(value) >= SQNR_LIMIT_DB) return value > 0 ? '∞' : `${MINUS}∞`;
       return `${fixed(value, definition.decimals)}${THIN}dB`;
     case 'decimal':
       // A max abs error of 3e-8 is not 0.0000.

@@ -72,6 +72,23 @@ function placementNotes({ placement, target }: TargetMeasurement): string[] {
   return [`${moved} of ${all} nodes ran on the CPU (${list})${copies}.`];
 }
 
+/** From this much agreement of the original with itself on, on the same provider, rounding may be the reason. */
+const REPEATS = 0.999;
+
+/**
+ * Agreement is with what the original computed once. A model with random operators computes something else each time, and
+ * then "no worse than the original" says next to nothing.
+ * @param original the original's own measurement, in a study that compares with its outputs
+ */
+export function repeatNote(original: TargetMeasurement | undefined): string[] {
+  const own = original?.evaluation?.metrics[0];
+  const isReference = original?.target.provider === 'wasm' || original?.target.provider === 'cpu';
+  if (!own || !isReference || own.value >= REPEATS) return [];
+  return [
+    `The original does not repeat itself: run again on the same inputs, it agrees with its own outputs to ${own.value.toFixed(3)} only, as models with random operators do. Verdicts from agreement mean little here.`,
+  ];
+}
+
 function optimizerNote({ optimizers }: TargetMeasurement): string[] {
   const unknown = optimizers?.unknownDisabled ?? [];
   return unknown.length > 0

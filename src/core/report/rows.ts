@@ -2,11 +2,12 @@
  * A report as rows: what the table twin, the command line and the exports show, in the same order and words. Numbers
  * stay numbers here; formatting is the renderer's.
  */
+import { SQNR_LIMIT_DB } from '../eval/agreement.ts';
 import { compareLatency, type LatencyDifference } from '../study/latency.ts';
 import type { Report, TargetMeasurement, VariantResult, Verdict } from '../study/results.ts';
 import { sameTarget, targetLabel } from '../study/run.ts';
 import type { Target } from '../study/schema.ts';
-import { rowNotes } from './notes.ts';
+import { repeatNote, rowNotes } from './notes.ts';
 
 export interface MetricCell {
   readonly id: string;
@@ -101,7 +102,10 @@ function row(
     metrics: metricCells(measurement, reference),
     verdict: measurement?.verdict ?? null,
     error: variant.error?.message ?? measurement?.error?.message ?? null,
-    notes: rowNotes(variant, measurement, reference, twinOf(report, variant, target)),
+    notes: [
+      ...(report.task.ref.kind === 'random' ? repeatNote(reference ?? measurement) : []),
+      ...rowNotes(variant, measurement, reference, twinOf(report, variant, target)),
+    ],
   };
 }
 
@@ -125,9 +129,14 @@ function metricCells(
       value,
       interval: interval ?? null,
       n,
-      difference: original === undefined ? null : value - original,
+      difference: original === undefined || isNoiseless(metric, original) ? null : value - original,
     };
   });
+}
+
+/** Equal outputs have no noise: their ratio is cut off, and nothing is so many decibels from it. */
+function isNoiseless(metric: string, value: number): boolean {
+  return metric === 'sqnr' && Math.abs(value) >= SQNR_LIMIT_DB;
 }
 
 function nameOfTarget(report: Report, target: Target): string {

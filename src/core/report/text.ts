@@ -1,5 +1,6 @@
 /** A report as plain text: what the command line prints. */
 
+import { formatMetric } from '../eval/format.ts';
 import type { Report } from '../study/results.ts';
 import { sameTarget } from '../study/run.ts';
 import { plainMegabytes } from './format.ts';
@@ -134,13 +135,9 @@ function memoryText(row: ReportRow): string {
 
 function metricText(report: Report, cell: MetricCell): string {
   const definition = report.task.metrics.find(({ id }) => id === cell.id)!;
-  const show = (value: number) =>
-    definition.format === 'percent'
-      ? `${(value * 100).toFixed(definition.decimals)}`
-      : value.toFixed(definition.decimals);
-  const unit = definition.format === 'percent' ? ' %' : definition.format === 'decibel' ? ' dB' : '';
-  const interval = cell.interval ? ` [${show(cell.interval[0])}, ${show(cell.interval[1])}]` : '';
-  return `${show(cell.value)}${unit}${interval}`;
+  const bare = (value: number) => formatMetric(value, definition).replace(/ (%|dB)$/, '');
+  const interval = cell.interval ? ` [${bare(cell.interval[0])}, ${bare(cell.interval[1])}]` : '';
+  return `${formatMetric(cell.value, definition)}${interval}`;
 }
 
 function gateText({ gate, task }: Report): string {

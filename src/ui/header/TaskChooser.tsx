@@ -99,7 +99,7 @@ function TaskForm({ task, model, sample }: TaskFormProps) {
         <TaskRadio
           checked={task.kind === 'random'}
           title="Random inputs"
-          about="Seeded. Variants are compared with the original’s outputs: cosine similarity, SQNR, largest error, top-1 agreement."
+          about="Seeded. Variants are compared with the original’s outputs: by the best class of class scores, R² of single numbers, equal labels, else by cosine similarity."
           onChoose={() => setTask(suggestRandomTask(tensorInputs(model.card), sample?.dims))}
         />
         {task.kind === 'random' && (

@@ -1,4 +1,5 @@
 /** Differences from the original as words and signs, with whether they are good news. */
+import { SQNR_LIMIT_DB } from '../../core/eval/agreement.ts';
 import type { MetricDefinition, MetricValue } from '../../core/eval/types.ts';
 import type { TargetCell, VariantRow } from '../../state/rows.ts';
 import { formatDelta, formatMetric } from '../format.ts';
@@ -27,13 +28,18 @@ export function latencyDelta(cell: Pick<TargetCell, 'latency'>): DeltaText | nul
   return { text: `${formatDelta(fraction)} ${difference}`, tone: difference === 'faster' ? 'good' : 'bad' };
 }
 
-/** In the metric's own unit: "+0.3 points worse". Says nothing of significance, which is the verdict's business. */
+/**
+ * In the metric's own unit: "+0.3 points worse". Says nothing of significance, which is the verdict's business, and
+ * nothing of how far 30 dB are from no noise at all.
+ */
 export function metricDelta(
   value: MetricValue | undefined,
   baseline: MetricValue | undefined,
   definition: MetricDefinition,
 ): DeltaText | null {
   if (!value || !baseline || !Number.isFinite(value.value) || !Number.isFinite(baseline.value)) return null;
+  if (definition.format === 'decibel' && Math.abs(baseline.value) >= SQNR_LIMIT_DB)
+    return value.value === baseline.value ? neutral('same') : null;
   const difference = value.value - baseline.value;
   const shown = formatMetric(Math.abs(difference), definition);
   if (shown === formatMetric(0, definition)) return neutral('same');

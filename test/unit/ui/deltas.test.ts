@@ -43,4 +43,11 @@ describe('deltas', () => {
     expect(metricDelta(value('cer', 0.006), value('cer', 0.006), cer)).toEqual({ text: 'same', tone: 'neutral' });
     expect(metricDelta(value('cer', 0.006), undefined, cer)).toBeNull();
   });
+
+  it('names no distance from equal outputs, whose ratio to no noise has no end', () => {
+    const sqnr = { ...cosine, id: 'sqnr', format: 'decibel', decimals: 1 } as const;
+    expect(metricDelta(value('sqnr', 34.5), value('sqnr', 200), sqnr)).toBeNull();
+    expect(metricDelta(value('sqnr', 200), value('sqnr', 200), sqnr)?.text).toBe('same');
+    expect(plain(metricDelta(value('sqnr', 34.5), value('sqnr', 40), sqnr)?.text)).toBe('-5.5 dB worse');
+  });
 });

@@ -32,6 +32,15 @@ describe('formatBytes', () => {
   ])('%d -> %s', (bytes, text) => expect(plain(formatBytes(bytes))).toBe(text));
 });
 
+describe('formatMetric in decibels', () => {
+  const decibel = { format: 'decibel', decimals: 1 } as const;
+  it.each([
+    [34.52, '34.5 dB'],
+    [200, '∞'],
+    [-200, '-∞'],
+  ])('%d -> %s', (value, text) => expect(plain(formatMetric(value, decibel))).toBe(text));
+});
+
 describe('formatMs', () => {
   it.each([
     [0.4234, '0.42 ms'],

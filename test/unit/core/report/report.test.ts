@@ -197,6 +197,25 @@ test('notes: fallback, parity, optimizers that are none, other turns, warnings',
   ]);
 });
 
+test('notes: an original that does not repeat itself, in a study that compares with its outputs', () => {
+  const agreeing = (value: number, change: Partial<TargetMeasurement> = {}) =>
+    measured({ evaluation: { metrics: [{ metric: 'cosine', value, n: 16 }], n: 16 }, ...change });
+  const notes = (own: number, ref: Report['task']['ref'], change?: Partial<TargetMeasurement>) => {
+    const report = reportOf([
+      variant('Original', 1, [agreeing(own, change)]),
+      variant('B', 1, [agreeing(0.69, change)]),
+    ]);
+    return reportRows({ ...report, task: { ...report.task, ref } }).map((row) => row.notes);
+  };
+  const random = { kind: 'random', seed: 1, samples: 16, inputs: [] } as const;
+  const said = [[expect.stringMatching(/^The original does not repeat itself: .* to 0\.694 only/)]];
+  expect(notes(0.6935, { ...random, inputs: [] })).toEqual([...said, ...said]);
+  expect(notes(1, { ...random, inputs: [] })).toEqual([[], []]);
+  // Elsewhere the original may be wrong, and on WebGPU it is compared with WASM.
+  expect(notes(0.6935, { kind: 'sample-task', id: 'x' })).toEqual([[], []]);
+  expect(notes(0.6935, { ...random, inputs: [] }, { target: webgpu })).toEqual([[], []]);
+});
+
 test('advisories of another provider are not repeated here', () => {
   const advised = variant('B', 1, [measured()]);
   const report = reportOf([
