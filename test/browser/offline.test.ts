@@ -1,12 +1,13 @@
 /** The built app as an app: installed, without a network, handed files by the system, and followed by a newer build. */
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serve } from '../../scripts/serve.mjs';
 import { expectAccessible } from './support/accessible.ts';
 import { type App, dropFiles, startApp, waitForRun } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
+import { startSlowLine } from './support/slow-line.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 /** The same app, built once more with another version: other scripts, another page. */
@@ -62,6 +63,20 @@ const kept = (page: Page) =>
     const requests = name ? await (await caches.open(name)).keys() : [];
     return requests.map(({ url }) => new URL(url).pathname);
   });
+
+test('the runtime goes over the line once, though the page and several workers ask for it', async () => {
+  // A private window's own cache is too small for it: without the service worker each of them would download it.
+  const line = await startSlowLine(app.url, { bitsPerSecond: 40e6, latencyMs: 20 });
+  await onPage({ url: line.url }, async ({ page }) => {
+    await controlled(page);
+    await page.getByRole('button', { name: /Text direction/ }).click();
+    await waitForRun(page);
+    const path = '/ort/ort-wasm-simd-threaded.wasm';
+    await expect.poll(() => kept(page)).toContain(path);
+    expect(line.sent.get(path)).toBe(statSync(`${root}dist${path}`).size);
+  });
+  await line.close();
+});
 
 describe.each(['/', '/some/path/'])('without a network, under %s', (base) => {
   test('the app opens, with threads; what was open is there; a sample that was opened opens again and runs; so does a link', async () => {
