@@ -50,7 +50,7 @@ async function takePicture(page: Page, path: string, { scale, quality }: Picture
 async function takeCover(path: string): Promise<void> {
   const { page, context } = await app.open({ width: 1280, height: 720 });
   await openSampleAndRun(page, 'ocr-rec');
-  await takePicture(page, path, { scale: 1, quality: 45 });
+  await takePicture(page, path, { scale: 1, quality: 35 });
   await context.close();
 }
 

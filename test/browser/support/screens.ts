@@ -47,6 +47,7 @@ export const withoutModel: readonly Screen[] = [
   { name: 'help', go: dialog('Help', press('?')) },
   {
     name: 'about',
+    minor: true,
     go: async (page) => {
       await page.keyboard.press('a');
       await page.getByRole('dialog', { name: 'About and privacy' }).locator('figure').waitFor();
@@ -71,8 +72,8 @@ export const withModel: readonly Screen[] = [
   { name: 'recipe', go: recipe, leave: leaveRecipe },
   { name: 'palette', go: dialog('All commands', press('Control+k')) },
   { name: 'task', go: dialog('What judges the variants?', (page) => command(page, 'choose the task')) },
-  { name: 'targets', go: dialog('Targets', (page) => command(page, 'choose targets')) },
-  { name: 'gate', go: dialog('The gate', (page) => command(page, 'edit the gate')) },
+  { name: 'targets', minor: true, go: dialog('Targets', (page) => command(page, 'choose targets')) },
+  { name: 'gate', minor: true, go: dialog('The gate', (page) => command(page, 'edit the gate')) },
   { name: 'search', go: dialog('Find the best recipe', press('b')) },
   { name: 'share', go: dialog('Share', (page) => page.getByRole('button', { name: 'Share', exact: true }).click()) },
   { name: 'handover', go: dialog(/^Hand over/, handOver) },
