@@ -49,7 +49,7 @@ async function takePicture(page: Page, path: string, { scale, quality }: Picture
 /** The picture of the README, in full size: a quantizer that loses everything beside two that lose nothing. */
 async function takeCover(path: string): Promise<void> {
   const { page, context } = await app.open({ width: 1280, height: 720 });
-  await openSampleAndRun(page, 'ocr-rec');
+  await openSampleAndRun(page, 'ocr-rec', WALK_MS / 2);
   await takePicture(page, path, { scale: 1, quality: 35 });
   await context.close();
 }

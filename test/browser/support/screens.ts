@@ -217,9 +217,9 @@ async function leaveRecipe(page: Page): Promise<void> {
 }
 
 /** Opens a sample as a visitor does, and waits for its figures. */
-export async function openSampleAndRun(page: Page, id: string): Promise<void> {
+export async function openSampleAndRun(page: Page, id: string, timeout?: number): Promise<void> {
   await page.locator(`[data-sample="${id}"]`).click();
-  await waitForRun(page);
+  await waitForRun(page, timeout);
 }
 
 export const leave = (screen: Screen, page: Page): Promise<void> => (screen.leave ?? closed)(page);
