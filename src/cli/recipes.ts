@@ -4,7 +4,7 @@ import { StudioError } from '../core/base/errors/index.ts';
 import { forProvider, operatorProfiles, withOperatorProfile } from '../core/recipe/operator-profile.ts';
 import { canonicalRecipe, parseRecipe } from '../core/recipe/parse.ts';
 import { findPreset, presets } from '../core/recipe/presets.ts';
-import type { Recipe } from '../core/recipe/schema.ts';
+import { type Recipe, recipeSchema, recipeStepSchema, runtimeSettingsSchema } from '../core/recipe/schema.ts';
 import { decodeStudy } from '../core/study/link.ts';
 import type { Study } from '../core/study/schema.ts';
 import { UsageError } from './args.ts';
@@ -22,7 +22,24 @@ export async function recipeFromFile(path: string): Promise<Recipe> {
   } catch (error) {
     throw new StudioError('recipe/invalid', { path: path, reason: (error as Error).message }, error);
   }
+  refuseUnknownFields(json, path);
   return unwrap(parseRecipe(json));
+}
+
+/** Of a recipe that somebody wrote by hand: a misspelt field would go unheard, and its default be taken for the wish. */
+function refuseUnknownFields(json: unknown, file: string): void {
+  const known = (value: unknown, schema: { readonly shape: object }, where: string) => {
+    if (typeof value !== 'object' || value === null) return;
+    const fields = Object.keys(schema.shape);
+    const odd = Object.keys(value).find((field) => !fields.includes(field) && !field.startsWith('$'));
+    if (odd === undefined) return;
+    const reason = `there is no field of this name; there are: ${fields.join(', ')}`;
+    throw new StudioError('recipe/invalid', { path: `${where}${odd} in ${file}`, reason });
+  };
+  known(json, recipeSchema, '');
+  const { steps, runtime } = (json ?? {}) as { readonly steps?: unknown; readonly runtime?: unknown };
+  known(runtime, runtimeSettingsSchema, 'runtime.');
+  if (Array.isArray(steps)) for (const [i, step] of steps.entries()) known(step, recipeStepSchema, `steps.${i}.`);
 }
 
 export function recipeFromPreset(id: string): Recipe {

@@ -84,7 +84,7 @@ async function arraysTask({ parsed, model }: TaskRequest): Promise<Omit<ChosenTa
   const feeds = arrays.feeds.slice(0, limit);
   const source: TaskSource = { kind: 'agreement', feeds, references: expected?.slice(0, limit) ?? null };
   const ref: TaskRef = { kind: 'files', names: [...paths, ...expecting].slice(0, 10_000) };
-  const dims = { ...dimsOfFeeds(inputs, feeds[0]!), ...parseDims(parsed.strings('dim')) };
+  const dims = { ...dimsOfFeeds(inputs, feeds[0]!), ...chosenDims(model, parsed.strings('dim')) };
   return { ref, dims, prepare: () => prepareTask(source, ref) };
 }
 
@@ -111,7 +111,7 @@ function randomTask({ parsed, model, linked }: TaskRequest): Omit<ChosenTask, 'm
   const linkedRandom = linked?.task.kind === 'random' ? linked.task : undefined;
   const seed = parsed.number('seed', linkedRandom?.seed ?? 1, { min: 0, max: 2 ** 31, integer: true });
   const samples = parsed.number('samples', linkedRandom?.samples ?? 16, { min: 1, max: 10_000, integer: true });
-  const dims = parseDims(parsed.strings('dim'));
+  const dims = chosenDims(model, parsed.strings('dim'));
   const inputs = freeInputs(model);
   const specs: InputSpec[] = suggestInputs(inputs, dims).map((suggested) => {
     const found = linkedRandom?.inputs.find(({ name }) => name === suggested.name);
@@ -145,7 +145,33 @@ function freeInputs(model: Model): FreeInput[] {
     });
 }
 
-export function parseDims(texts: readonly string[]): Record<string, number> {
+/**
+ * Sizes of free dimensions, by name, or as INPUT:AXIS where one has none.
+ * @throws UsageError for a name that the model does not have: its figures would be those of another shape
+ */
+export function chosenDims(model: Model, texts: readonly string[]): Record<string, number> {
+  const dims = parseDims(texts);
+  const { inputs, outputs, valueInfo } = model.graph;
+  const named = [...inputs, ...outputs, ...valueInfo.values()].flatMap(({ type }) =>
+    type?.kind === 'tensor' ? (type.shape ?? []).filter((dim) => typeof dim === 'string') : [],
+  );
+  const axes = inputs.flatMap(({ name, type }) =>
+    type?.kind === 'tensor' ? (type.shape ?? []).map((dim, axis) => ({ dim, key: `${name}:${axis}` })) : [],
+  );
+  const unnamed = axes.flatMap(({ dim, key }) => (typeof dim === 'number' || typeof dim === 'string' ? [] : [key]));
+  const odd = Object.keys(dims).find(
+    (name) => !named.includes(name) && !axes.some(({ dim, key }) => key === name && typeof dim !== 'number'),
+  );
+  if (odd === undefined) return dims;
+  const free = [...new Set([...named, ...unnamed])].slice(0, 20);
+  throw new UsageError(
+    free.length > 0
+      ? `the model has no free dimension "${odd}"; it has: ${free.join(', ')}.`
+      : `the model has no free dimension "${odd}": all its sizes are fixed.`,
+  );
+}
+
+function parseDims(texts: readonly string[]): Record<string, number> {
   return Object.fromEntries(
     texts.map((text) => {
       const [, name, value] = /^(.+)=(\d+)$/.exec(text) ?? [];

@@ -6,7 +6,7 @@ import { formatBytes, formatTable } from '../format.ts';
 import { memoryText } from '../memory-text.ts';
 import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
-import { parseDims } from '../tasks.ts';
+import { chosenDims } from '../tasks.ts';
 import type { Command } from './command.ts';
 
 const options = {
@@ -29,7 +29,7 @@ export const inspect: Command = {
     const job = terminalJob();
     const file = await openModelFile(path, job);
     if (parsed.flag('memory')) {
-      const timeline = memoryTimeline(file.model, parseDims(parsed.strings('dim')));
+      const timeline = memoryTimeline(file.model, chosenDims(file.model, parsed.strings('dim')));
       job.done();
       const whole = () => JSON.stringify({ file: file.name, fileBytes: file.fileBytes, ...timeline }, null, 2);
       process.stdout.write(`${parsed.flag('json') ? whole() : memoryText(file.name, timeline, top)}\n`);

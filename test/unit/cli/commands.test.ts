@@ -283,6 +283,19 @@ describe('compare', () => {
     expect(report.variants[1]!.facts!.predictedPeakActivationBytes).toBeGreaterThan(0);
   });
 
+  test.each([
+    ['no recipe at all', { a: 1 }, /not valid at a in recipe-odd\.json/],
+    ['a field misspelt', { name: 'x', step: [] }, /step in recipe-odd\.json/],
+    ['parameters misspelt', { steps: [{ id: 'weight-only-rtn', parms: { bits: 2 } }] }, /steps\.0\.parms/],
+    ['a setting misspelt', { runtime: { disabledOptimisers: [] } }, /runtime\.disabledOptimisers/],
+  ])('a recipe file that says something else than it means: %s', async (_, json, said) => {
+    writeFileSync(join(folder, 'recipe-odd.json'), JSON.stringify(json));
+    const { code, stderr } = await whittle(['optimize', model, '--recipe', 'recipe-odd.json', '-o', 'odd.onnx']);
+    expect(stderr).toMatch(said);
+    expect(code).toBe(2);
+    expect(existsSync(join(folder, 'odd.onnx'))).toBe(false);
+  });
+
   test('a gate that fails is exit code 1', async () => {
     // Every weight rounded to 2 bits, and no loss allowed.
     const recipe = recipeFile('rough.json', {
@@ -465,6 +478,11 @@ describe('bad input and usage are exit code 2, with what was seen', () => {
       'a provider of browsers',
       ['compare', 'small.onnx', '--preset', 'fp16', '--provider', 'webgpu'],
       /needs a browser/,
+    ],
+    [
+      'a dimension that is not there',
+      ['compare', 'small.onnx', '--preset', 'fp16', '--dim', 'bacth=4'],
+      /no free dimension "bacth"; it has: batch/,
     ],
     ['a number out of range', ['compare', 'small.onnx', '--preset', 'fp16', '--runs', '1'], /--runs must be/],
     ['a drop that is none', ['compare', 'small.onnx', '--preset', 'fp16', '--max-drop', 'much'], /--max-drop takes/],
