@@ -69,13 +69,14 @@ export const step = defineStep({
   id: 'fuse-attention',
   title: 'Fuse attention',
   summary:
-    'Replaces scaled dot-product attention written out (heads split off, two products, scale, mask, softmax, heads merged) by the one operator, which also joins the keys and values of earlier calls itself.',
+    'Replaces scaled dot-product attention written out (heads split off, two products, scale, mask, softmax, heads merged), or the standard operator, which WebGPU has no kernel for, by that of onnxruntime, which also joins the keys and values of earlier calls itself.',
   section: 'fusion',
   order: 234,
   params,
   precision: 'exact-within-fp',
   needs: {},
-  source: 'Vaswani et al. 2017 (arXiv 1706.03762), equation 1; com.microsoft.MultiHeadAttention-1 of onnxruntime 1.30',
+  source:
+    'Vaswani et al. 2017 (arXiv 1706.03762), equation 1; com.microsoft.MultiHeadAttention-1 of onnxruntime 1.30; ONNX Attention-23 and -24',
   runsOn: ({ operators }) =>
     operators === 'any' ? { ...runsEverywhere, ...contribSupport('MultiHeadAttention') } : runsEverywhere,
   run: async (ctx, { operators }) => {

@@ -98,7 +98,7 @@ export const step = defineStep({
   id: 'fuse-grouped-attention',
   title: 'Fuse grouped attention',
   summary:
-    'Replaces causal attention whose key and value heads are repeated for several query heads by the one operator, which repeats and masks them itself.',
+    'Replaces causal attention whose key and value heads are repeated for several query heads, written out or as the standard operator, by that of onnxruntime, which repeats and masks them itself.',
   section: 'fusion',
   order: 233,
   params,

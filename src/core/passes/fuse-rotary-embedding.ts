@@ -142,7 +142,7 @@ export const step = defineStep({
   id: 'fuse-rotary-embedding',
   title: 'Fuse rotary embeddings',
   summary:
-    'Replaces rotary position embeddings written out (halves or pairs exchanged, two products, their sum) by the one operator; angles are computed once for all layers, at half the width.',
+    'Replaces rotary position embeddings written out (halves or pairs exchanged, two products, their sum) by the one operator; angles are computed once for all layers, at half the width. The standard operator becomes that of onnxruntime, which WebGPU has a kernel for and which takes one set of angles for a whole batch.',
   section: 'fusion',
   order: 232,
   params,
