@@ -9,12 +9,20 @@ import { workerExecutor } from '../src/services/worker/worker-executor.ts';
 
 const executor = workerExecutor();
 const engine = new TransformEngine(executor);
+let lend: (wasm: Blob | null) => void;
+const lent = new Promise<Blob | null>((resolve) => {
+  lend = resolve;
+});
 
 serve<TransformContract>(
   {
     open: ({ files, assetBase, scratchFolder }, job) => {
-      executor.use(assetBase);
+      executor.use(lent.then((wasm) => ({ assetBase, ...(wasm && { wasm }) })));
       return engine.open(files, scratchFolder, job);
+    },
+    runtime: async ({ wasm }) => {
+      lend(wasm);
+      return null;
     },
     card: async ({ id, dims }) => engine.card(id, dims),
     nodes: ({ id, recipe }, job) => engine.nodes(id, recipe, job),

@@ -45,6 +45,16 @@ export function temporaryStore(): TensorStore {
   };
 }
 
+/** Every file of this process. One listener goes through all: Node warns of a leak at the eleventh. */
+const opened: { readonly folder: string; readonly descriptor: number }[] = [];
+
+function closeAll(): void {
+  for (const { folder, descriptor } of opened) {
+    closeSync(descriptor);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** A file that grows at its end; each tensor has a range of it. */
 class ScratchFile implements ByteSource {
   readonly name = 'temporary file';
@@ -55,10 +65,8 @@ class ScratchFile implements ByteSource {
     const folder = mkdtempSync(join(tmpdir(), 'whittle-'));
     const descriptor = openSync(join(folder, 'tensors'), 'w+');
     this.#descriptor = descriptor;
-    process.on('exit', () => {
-      closeSync(descriptor);
-      rmSync(folder, { recursive: true, force: true });
-    });
+    if (opened.length === 0) process.on('exit', closeAll);
+    opened.push({ folder, descriptor });
   }
 
   get byteLength(): number {

@@ -32,13 +32,20 @@ export interface BrowserModelHandle {
   readonly externalData: readonly { readonly path: string; readonly data: Blob }[];
 }
 
+/** Where the runtime comes from. */
+export interface RuntimePlace {
+  /** Absolute URL, ending in '/', under which the page's own assets lie. */
+  readonly assetBase: string;
+  /** Its WebAssembly, if somebody has downloaded it; the worker asks for it otherwise. */
+  readonly wasm?: Blob;
+}
+
 /** A contract: one request object in, one response out, for each method. */
 export type Contract = Record<string, { readonly request: unknown; readonly response: unknown }>;
 
-/** `assetBase` is everywhere the absolute URL, ending in '/', under which the page's own assets lie. */
 export type InferContract = {
   open: {
-    request: { readonly files: BrowserModelHandle; readonly options: SessionOptions; readonly assetBase: string };
+    request: RuntimePlace & { readonly files: BrowserModelHandle; readonly options: SessionOptions };
     response: OpenedSession;
   };
   run: { request: { readonly feeds: Feeds }; response: { readonly outputs: Feeds; readonly ms: number } };
@@ -48,20 +55,20 @@ export type InferContract = {
   /** What every node took in the runs since a session was opened with `profile`. */
   profile: { request: ProfileQuestion; response: ModelProfile };
   /** Loads the runtime so that a later `execute` finds it ready. */
-  warm: { request: { readonly assetBase: string }; response: null };
+  warm: { request: RuntimePlace; response: null };
   /** Runs a small model once, without optimization (constant folding). */
   execute: {
-    request: { readonly model: Uint8Array; readonly feeds: Feeds; readonly assetBase: string };
+    request: RuntimePlace & { readonly model: Uint8Array; readonly feeds: Feeds };
     response: Feeds;
   };
   /** The same for several feeds, in one session (calibration). */
   executeEach: {
-    request: { readonly model: Uint8Array; readonly feeds: readonly Feeds[]; readonly assetBase: string };
+    request: RuntimePlace & { readonly model: Uint8Array; readonly feeds: readonly Feeds[] };
     response: readonly Feeds[];
   };
   /** A session for many runs, likewise without optimization (layer by layer); `executeIn` runs it. */
   openExecution: {
-    request: { readonly model: Uint8Array; readonly assetBase: string };
+    request: RuntimePlace & { readonly model: Uint8Array };
     response: { readonly session: number };
   };
   executeIn: { request: { readonly session: number; readonly feeds: Feeds }; response: Feeds };
@@ -127,12 +134,15 @@ export type TransformContract = {
   open: {
     request: {
       readonly files: ModelBlobs;
+      /** See RuntimePlace. */
       readonly assetBase: string;
       /** Folder for large intermediate tensors; belongs to the page. */
       readonly scratchFolder: string;
     };
     response: { readonly id: string; readonly card: ModelCard };
   };
+  /** Must be called once: nothing that needs the runtime begins before. null: the page could not download it. */
+  runtime: { request: { readonly wasm: Blob | null }; response: null };
   /** Described anew, with values for free dimensions by symbol: with all of them known, costs are predicted. */
   card: {
     request: { readonly id: string; readonly dims: Readonly<Record<string, number>> };

@@ -1,18 +1,18 @@
 /** InferPort across a worker boundary: what the worker serves and what the page holds. */
 import { StudioError } from '../core/base/errors/index.ts';
+import type { JobContext } from '../core/base/progress.ts';
 import type { Feeds } from '../core/eval/types.ts';
 import type { ExecutorSession } from '../core/step/define.ts';
-import type { InferPort } from '../core/study/ports.ts';
+import type { InferPort, SessionOptions } from '../core/study/ports.ts';
 import type { WorkerClient } from './client.ts';
-import type { BrowserModelHandle, InferContract } from './contract.ts';
+import type { BrowserModelHandle, InferContract, RuntimePlace } from './contract.ts';
 import type { Handlers } from './server.ts';
 import { giveAway } from './transfer.ts';
 
 /** What an infer worker is made of; the worker entry supplies both from runtime/. */
 export interface InferWorkerParts {
-  /** @param assetBase absolute URL, ending in '/', under which the page's assets lie */
-  engine(assetBase: string): InferPort<BrowserModelHandle>;
-  executor(assetBase: string): {
+  engine(place: RuntimePlace): InferPort<BrowserModelHandle>;
+  executor(place: RuntimePlace): {
     warm(): Promise<void>;
     run(model: Uint8Array, feeds: Feeds): Promise<Feeds>;
     runEach(model: Uint8Array, feeds: readonly Feeds[]): Promise<readonly Feeds[]>;
@@ -30,8 +30,8 @@ export function inferHandlers(parts: InferWorkerParts): Handlers<InferContract> 
     throw new StudioError('runtime/run-failed', { target: 'the infer worker', reason: 'no model was opened' });
   };
   return {
-    open: ({ files, options, assetBase }, job) => {
-      engine ??= parts.engine(assetBase);
+    open: ({ files, options, ...place }, job) => {
+      engine ??= parts.engine(place);
       return engine.open(files, options, job);
     },
     run: async ({ feeds }) => {
@@ -42,26 +42,26 @@ export function inferHandlers(parts: InferWorkerParts): Handlers<InferContract> 
     evaluate: ({ task, limit }, job) => opened().evaluate(task, job, limit),
     memory: () => opened().memory(),
     profile: (question, job) => opened().profile(question, job),
-    warm: async ({ assetBase }) => {
-      executor ??= parts.executor(assetBase);
+    warm: async (place) => {
+      executor ??= parts.executor(place);
       await executor.warm();
       return null;
     },
-    execute: async ({ model, feeds, assetBase }) => {
-      executor ??= parts.executor(assetBase);
+    execute: async ({ model, feeds, ...place }) => {
+      executor ??= parts.executor(place);
       const outputs = await executor.run(model, feeds);
       return giveAway(outputs, outputs.values());
     },
-    executeEach: async ({ model, feeds, assetBase }) => {
-      executor ??= parts.executor(assetBase);
+    executeEach: async ({ model, feeds, ...place }) => {
+      executor ??= parts.executor(place);
       const outputs = await executor.runEach(model, feeds);
       return giveAway(
         outputs,
         outputs.flatMap((one) => [...one.values()]),
       );
     },
-    openExecution: async ({ model, assetBase }) => {
-      executor ??= parts.executor(assetBase);
+    openExecution: async ({ model, ...place }) => {
+      executor ??= parts.executor(place);
       const execution = await executor.open(model);
       lastExecution += 1;
       executions.set(lastExecution, execution);
@@ -84,10 +84,16 @@ export function inferHandlers(parts: InferWorkerParts): Handlers<InferContract> 
   };
 }
 
-/** @param client of a worker of its own: `dispose` terminates it */
-export function inferPort(client: WorkerClient<InferContract>, assetBase: string): InferPort<BrowserModelHandle> {
+/**
+ * @param client of a worker of its own: `dispose` terminates it
+ * @param placeOf where a session's runtime comes from; may download it first
+ */
+export function inferPort(
+  client: WorkerClient<InferContract>,
+  placeOf: (options: SessionOptions, job: JobContext) => Promise<RuntimePlace>,
+): InferPort<BrowserModelHandle> {
   return {
-    open: (files, options, job) => client.call('open', { files, options, assetBase }, job),
+    open: async (files, options, job) => client.call('open', { files, options, ...(await placeOf(options, job)) }, job),
     run: (feeds) => client.call('run', { feeds }),
     time: (feeds, runs) => client.call('time', { feeds, runs }),
     evaluate: (task, job, limit) => client.call('evaluate', { task, limit }, job),

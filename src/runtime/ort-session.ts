@@ -44,6 +44,8 @@ export interface OrtRuntime {
   readonly readLog?: (model: RuntimeModel, options: InferenceSession.SessionOptions) => Promise<CreationLog | null>;
   /** How this runtime gives out its profile. */
   readonly profiler: Profiler;
+  /** Called once, when the runtime has started. */
+  readonly onStarted?: () => void;
   /** Errors that the device raised outside any call since it was last asked. */
   readonly takeDeviceErrors?: () => readonly string[];
 }
@@ -118,6 +120,7 @@ async function startRuntime(runtime: OrtRuntime): Promise<readonly string[]> {
   try {
     // Never released: the GPU device lives as long as any session does, and a later session must not get another.
     const { lines } = await logged(runtime, true, () => runtime.ort.InferenceSession.create(identityModel, options));
+    runtime.onStarted?.();
     return liveNamesIn(lines);
   } catch (error) {
     throw mapRuntimeError(error, runtime.label, 'create');

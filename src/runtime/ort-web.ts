@@ -22,13 +22,20 @@ export interface WebRuntime {
   readonly memory: MemoryHooks;
 }
 
+/** The same as rpc's RuntimePlace, which this layer cannot name. */
+export interface RuntimePlace {
+  /** Absolute URL, ending in '/', under which `ort/` with onnxruntime's files is served. */
+  readonly assetBase: string;
+  /** The WebAssembly of the target's build; without it onnxruntime fetches its own. */
+  readonly wasm?: Blob;
+}
+
 const labels = { wasm: 'WASM', webgpu: 'WebGPU', webnn: 'WebNN', cpu: 'CPU' } as const;
 
 /**
- * @param assetBase absolute URL, ending in '/', under which `ort/` with onnxruntime's files is served
  * @throws StudioError runtime/unavailable
  */
-export async function openWebRuntime(target: Target, assetBase: string): Promise<WebRuntime> {
+export async function openWebRuntime(target: Target, { assetBase, wasm }: RuntimePlace): Promise<WebRuntime> {
   const { provider } = target;
   if (provider === 'cpu') {
     throw new StudioError('runtime/unavailable', { target: labels.cpu, reason: 'browsers run models on WASM' });
@@ -42,6 +49,7 @@ export async function openWebRuntime(target: Target, assetBase: string): Promise
     canShareMemory: globalThis.crossOriginIsolated,
   });
   configure(ort.env, provider, assetBase, threads);
+  const onStarted = wasm && (await lendBinary(ort.env, wasm));
   if (provider === 'webgpu') ort.env.webgpu.adapter = await requestAdapter();
   const port = createOrtPort({
     ort,
@@ -52,6 +60,7 @@ export async function openWebRuntime(target: Target, assetBase: string): Promise
     log,
     profiler: printedProfile(log),
     takeDeviceErrors: memory.takeGpuErrors,
+    ...(onStarted && { onStarted }),
   });
   return { port, memory };
 }
@@ -68,6 +77,18 @@ function configure(env: Env, provider: 'wasm' | 'webgpu' | 'webnn', assetBase: s
   const name = ortFile(provider);
   env.wasm.wasmPaths = { mjs: new URL(`${name}.mjs`, assetBase).href, wasm: new URL(`${name}.wasm`, assetBase).href };
   env.wasm.numThreads = threads;
+}
+
+/** @returns gives the bytes back: the glue would hold them, beside the browser's own copy, as long as the worker lives */
+async function lendBinary(env: Env, wasm: Blob): Promise<(() => void) | undefined> {
+  // A Blob that was paged out to a disk that is gone: then onnxruntime fetches the file.
+  const bytes = await wasm.arrayBuffer().catch(() => undefined);
+  if (!bytes) return undefined;
+  env.wasm.wasmBinary = bytes;
+  return () => {
+    delete env.wasm.wasmBinary;
+    structuredClone(bytes, { transfer: [bytes] });
+  };
 }
 
 /** The first request of a page may come back empty on some drivers although there is an adapter: ask twice. */

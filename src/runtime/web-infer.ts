@@ -4,7 +4,7 @@ import type { InferPort } from '../core/study/ports.ts';
 import { createExecutor, type WarmExecutor } from './executor.ts';
 import { fetchedFiles } from './fetched-files.ts';
 import { InferEngine } from './infer-engine.ts';
-import { openWebRuntime } from './ort-web.ts';
+import { openWebRuntime, type RuntimePlace } from './ort-web.ts';
 
 /** The same as rpc's BrowserModelHandle, which this layer cannot name. */
 export interface BlobModel {
@@ -18,11 +18,10 @@ export interface BlobModel {
  */
 const SPIN_MS = 40;
 
-/** @param assetBase absolute URL, ending in '/', under which the page's assets lie */
-export function createWebInfer(assetBase: string): InferPort<BlobModel> {
+export function createWebInfer(place: RuntimePlace): InferPort<BlobModel> {
   return new InferEngine<BlobModel>({
     async openRuntime(target) {
-      const { port, memory } = await openWebRuntime(target, assetBase);
+      const { port, memory } = await openWebRuntime(target, place);
       return {
         port,
         settleMs: target.provider === 'wasm' ? SPIN_MS : 0,
@@ -49,9 +48,8 @@ async function blobBytes(blob: Blob): Promise<Uint8Array> {
   }
 }
 
-/** @param assetBase see createWebInfer */
-export function createWebExecutor(assetBase: string): WarmExecutor {
+export function createWebExecutor(place: RuntimePlace): WarmExecutor {
   // As many threads as the page may have: calibration runs whole layers here.
   const target = { provider: 'wasm', threads: 0 } as const;
-  return createExecutor(async () => (await openWebRuntime(target, assetBase)).port, target);
+  return createExecutor(async () => (await openWebRuntime(target, place)).port, target);
 }

@@ -51,6 +51,18 @@ export async function startOffline(listener: OfflineListener): Promise<void> {
   if (registration) watchForUpdates(registration, listener);
 }
 
+/**
+ * Hands a file that the page has whole to a service worker that did not see it come, so that it need not ask for it again.
+ * @param path relative to where the app lies
+ */
+export function keepForLater(path: string, contents: Blob): void {
+  const serviceWorker = (navigator as Partial<Navigator>).serviceWorker;
+  if (!serviceWorker) return;
+  const give = () => tell(serviceWorker.controller, { kind: 'given', path, contents });
+  if (serviceWorker.controller) give();
+  else serviceWorker.addEventListener('controllerchange', give, { once: true });
+}
+
 function watchForUpdates(found: ServiceWorkerRegistration, listener: OfflineListener): void {
   const tellWhenInstalled = (worker: ServiceWorker | null) => {
     worker?.addEventListener('statechange', () => {

@@ -1,9 +1,10 @@
 // What the built page weighs, how soon it can be used, and that it never stands still while a run goes on.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serve } from '../../scripts/serve.mjs';
 import { type App, startApp } from './support/app.ts';
 import { mainThreadTasks } from './support/main-thread.ts';
 import { type SlowLine, startSlowLine } from './support/slow-line.ts';
@@ -69,7 +70,7 @@ function watch(): void {
 }
 
 /** Without locators, which look through the whole page each time. */
-async function until(page: Page, what: () => boolean, timeoutMs = 180_000): Promise<void> {
+async function until(page: Page, what: () => boolean | Promise<boolean>, timeoutMs = 180_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await page.evaluate(what))) {
     if (Date.now() > deadline) throw new Error(`It took more than ${timeoutMs} ms.`);
@@ -139,10 +140,42 @@ test('the runtime is fetched when it is first needed, and says how far it is', a
   });
   const shown = stages.filter((stage) => /^downloading the runtime \d+(\.\d)?\sMB of 14\.2\sMB/.test(stage));
   expect(shown.length).toBeGreaterThan(5);
-  const wasm = [...line.sent].filter(([path]) => path.endsWith('.wasm'));
-  expect(wasm.map(([path]) => path)).toEqual(['/ort/ort-wasm-simd-threaded.wasm']);
   await line.close();
 });
+
+test.each(['/', '/some/path/'])(
+  'the runtime goes over the line once, under %s: page, workers and service worker share what came',
+  async (base) => {
+    const file = 'ort/ort-wasm-simd-threaded.wasm';
+    const server = await serve(dist, { base });
+    const line = await startSlowLine(new URL(server.url).origin, LINE);
+    const wasm = () => [...line.sent].filter(([path]) => path.endsWith('.wasm'));
+    const once = [[base + file, statSync(dist + file).size]];
+    try {
+      await onFreshPage(`${new URL(base, line.url)}#press`, async (page) => {
+        await until(page, runEnded);
+        // So the service worker has it as well, for the next visit.
+        await until(page, async () => {
+          const name = (await caches.keys()).find((one) => one.startsWith('whittle-files'));
+          const kept = name ? await (await caches.open(name)).keys() : [];
+          return kept.some(({ url }) => url.includes('.wasm'));
+        });
+        expect(wasm()).toEqual(once);
+        await page.reload();
+        await until(page, () => document.querySelectorAll('article[data-variant]').length > 1);
+        // Measures all anew, in workers of its own.
+        await page.getByRole('button', { name: 'Run again' }).click();
+        await until(page, () => !!document.querySelector('footer [role=progressbar]'));
+        await until(page, runEnded);
+        expect(wasm()).toEqual(once);
+      });
+      console.log(`WebAssembly over the line: ${JSON.stringify(wasm())} bytes`);
+    } finally {
+      await line.close();
+      await server.close();
+    }
+  },
+);
 
 describe('no task of the main thread takes 50 ms of processor time while a run goes on', () => {
   const views = { 'side by side': '1', pareto: '2', details: '3', graph: 'g' };

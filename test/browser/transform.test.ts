@@ -224,7 +224,7 @@ describe('a session outlives', () => {
 test('the executor outlives models that fail, and its worker', async () => {
   const result = await site.page.evaluate(async () => {
     const executor = harness.workerExecutor();
-    executor.use(harness.pageAssetBase());
+    executor.use(Promise.resolve({ assetBase: harness.pageAssetBase() }));
     const model = new Uint8Array(await (await fetch('gelu.onnx')).arrayBuffer());
     const x = { dtype: 'float32' as const, dims: [4], data: new Uint8Array(Float32Array.of(-1, 0, 1, 2).buffer) };
     const run = async () => [

@@ -20,6 +20,7 @@ import type {
   SensitivityCall,
   TransformContract,
 } from '../../rpc/contract.ts';
+import { runtimeFile } from '../runtime-files.ts';
 import { claimScratchFolder, type ScratchFolder } from './scratch-folder.ts';
 import { spawnTransform } from './spawn-transform.ts';
 
@@ -196,8 +197,19 @@ export class TransformSession {
     return place;
   }
 
+  /** Downloads it while the model is being read, and no longer than the worker lives. */
+  #lendRuntime(client: WorkerClient<TransformContract>): void {
+    const life = new AbortController();
+    void client.ended.then(() => life.abort());
+    runtimeFile('wasm', this.#assetBase, { signal: life.signal })
+      .then((wasm) => client.call('runtime', { wasm }))
+      // Only ever because the worker is gone, which its callers are told.
+      .catch(() => {});
+  }
+
   async #openWorker(job: JobContext): Promise<Place> {
     const client = spawnTransform();
+    this.#lendRuntime(client);
     const request = { files: this.#files, assetBase: this.#assetBase, scratchFolder: this.#scratch.name };
     try {
       const { id, card } = await client.call('open', request, job);

@@ -5,55 +5,56 @@
 import { StudioError } from '../../core/base/errors/index.ts';
 import type { Executor } from '../../core/step/define.ts';
 import type { WorkerClient } from '../../rpc/client.ts';
-import type { InferContract } from '../../rpc/contract.ts';
+import type { InferContract, RuntimePlace } from '../../rpc/contract.ts';
 import { computePool } from './compute-pool.ts';
 import { spawnInferClient } from './spawn-infer.ts';
 
 export interface WorkerExecutor extends Executor {
   /**
    * Starts the worker, if it has not been started.
-   * @param assetBase absolute URL, ending in '/', under which the page's assets lie
+   * @param place where its runtime comes from, once that is known; must not reject
    */
-  use(assetBase: string): void;
+  use(place: Promise<RuntimePlace>): void;
 }
 
 export function workerExecutor(): WorkerExecutor {
   let client: WorkerClient<InferContract> | undefined;
-  let base: string | undefined;
+  let base: Promise<RuntimePlace> | undefined;
 
-  function start(assetBase: string): WorkerClient<InferContract> {
+  function start(place: Promise<RuntimePlace>): WorkerClient<InferContract> {
     const started = spawnInferClient();
     client = started;
     void started.ended.then(() => {
       if (client === started) client = undefined;
     });
     // A runtime that cannot be loaded shows again when something is run.
-    started.call('warm', { assetBase }).catch(() => {});
+    place.then((known) => started.call('warm', known)).catch(() => {});
     return started;
   }
 
-  function connected(): { readonly client: WorkerClient<InferContract>; readonly assetBase: string } {
+  async function connected(): Promise<{ readonly worker: WorkerClient<InferContract>; readonly place: RuntimePlace }> {
     if (base === undefined) throw new StudioError('internal/unexpected', { message: 'the executor was not started' });
-    return { client: client ?? start(base), assetBase: base };
+    const place = await base;
+    return { worker: client ?? start(base), place };
   }
 
   return {
     pool: computePool(),
-    use(assetBase) {
-      base = assetBase;
-      if (!client) start(assetBase);
+    use(place) {
+      base = place;
+      if (!client) start(place);
     },
-    run(model, feeds) {
-      const { client: worker, assetBase } = connected();
-      return worker.call('execute', { model, feeds, assetBase });
+    async run(model, feeds) {
+      const { worker, place } = await connected();
+      return worker.call('execute', { model, feeds, ...place });
     },
-    runEach(model, feeds) {
-      const { client: worker, assetBase } = connected();
-      return worker.call('executeEach', { model, feeds, assetBase });
+    async runEach(model, feeds) {
+      const { worker, place } = await connected();
+      return worker.call('executeEach', { model, feeds, ...place });
     },
     async open(model) {
-      const { client: worker, assetBase } = connected();
-      const { session } = await worker.call('openExecution', { model, assetBase });
+      const { worker, place } = await connected();
+      const { session } = await worker.call('openExecution', { model, ...place });
       return {
         run: (feeds) => worker.call('executeIn', { session, feeds }),
         close: async () => void (await worker.call('closeExecution', { session })),

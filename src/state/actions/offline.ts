@@ -30,7 +30,7 @@ export async function startOfflineUse(mainScript: string): Promise<void> {
   });
 }
 
-/** Runtime and data that workers may have loaded already; too much does no harm. */
+/** What workers may have loaded already; too much does no harm. WebAssembly is not asked for, but given (runtime-files.ts). */
 function loadedSoFar(): string[] {
   const { model, opening, samples, history } = studio.getState();
   if (!model && !opening) return [];
@@ -39,12 +39,7 @@ function loadedSoFar(): string[] {
     (sample) => sample.id === model?.sampleId || seen.has(new URL(sample.model, samplesBase()).href),
   );
   const onGpu = history?.present.study.targets.some(({ provider }) => provider !== 'wasm');
-  return [
-    `${ortFile('wasm')}.mjs`,
-    `${ortFile('wasm')}.wasm`,
-    ...(onGpu ? [`${ortFile('webgpu')}.`] : []),
-    ...opened.map(taskDataPath),
-  ];
+  return [`${ortFile('wasm')}.mjs`, ...(onGpu ? [`${ortFile('webgpu')}.mjs`] : []), ...opened.map(taskDataPath)];
 }
 
 /** Shows the new version; what cannot be written down first is asked about. */

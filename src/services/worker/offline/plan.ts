@@ -27,7 +27,9 @@ export type OfflineMessage =
   /** A page has begun and holds its lock: what no other shows can be deleted. */
   | { readonly kind: 'started' }
   /** Loaded before the service worker was there to see it: paths, or beginnings of paths. */
-  | { readonly kind: 'keep'; readonly paths: readonly string[] };
+  | { readonly kind: 'keep'; readonly paths: readonly string[] }
+  /** A file that the page has downloaded. */
+  | { readonly kind: 'given'; readonly path: string; readonly contents: Blob };
 
 export type Route =
   | { readonly kind: 'shell'; readonly path: string }

@@ -26,6 +26,12 @@ async function persistentFetch(url: string, cache: RequestCache): Promise<Respon
   }
 }
 
+/** As scripts/lib/service-plan.mjs makes it. */
+async function hashOf(contents: Blob): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await contents.arrayBuffer()));
+  return [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 /** Caches of this app alone: other apps of the same origin have their own, under other paths. */
 const own = (name: string, scope: string) => `${name}@${scope}`;
 
@@ -143,6 +149,16 @@ export function runService(scope: ServiceWorkerGlobalScope, plan: OfflinePlan): 
     }
   }
 
+  /** What a page of this build downloaded; a page of another build may have other contents under the same name. */
+  async function keepGiven(path: string, contents: Blob): Promise<void> {
+    const hash = Object.hasOwn(plan.files, path) ? plan.files[path] : undefined;
+    if (hash === undefined) return;
+    const files = await caches.open(filesName);
+    const key = fileKey(home, path, hash);
+    if ((await files.match(key)) || (await hashOf(contents)) !== hash) return;
+    await files.put(key, new Response(contents, { headers: { 'content-type': contents.type } }));
+  }
+
   scope.addEventListener('install', (event) => event.waitUntil(install()));
   scope.addEventListener('activate', (event) => event.waitUntil(activate()));
   scope.addEventListener('fetch', (event) => {
@@ -155,6 +171,7 @@ export function runService(scope: ServiceWorkerGlobalScope, plan: OfflinePlan): 
     const message = event.data as OfflineMessage;
     if (message.kind === 'take-over') event.waitUntil(scope.skipWaiting());
     else if (message.kind === 'started') event.waitUntil(forgetOld().catch(() => {}));
+    else if (message.kind === 'given') event.waitUntil(keepGiven(message.path, message.contents).catch(() => {}));
     else event.waitUntil(keep(message.paths).catch(() => {}));
   });
 }
