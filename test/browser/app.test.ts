@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type App, type AppPage, dropFiles, startApp, tableRows, waitForRun } from './support/app.ts';
+import { mainThreadTasks } from './support/main-thread.ts';
 import { smallClassifier } from './support/models.ts';
 
 let app: App;
@@ -148,18 +149,33 @@ describe('while it runs', () => {
         .getByText(/evaluating|timing in turns|first run/)
         .first()
         .waitFor({ timeout: 120_000 });
-      const ms = await cancel.evaluate(
-        (button) =>
-          new Promise<number>((resolve) => {
-            const started = performance.now();
-            new MutationObserver(() => {
-              if (!document.querySelector('[role=progressbar]')) resolve(performance.now() - started);
-            }).observe(document.body, { childList: true, subtree: true });
-            (button as HTMLButtonElement).click();
-          }),
-      );
-      console.log(`cancel: ${ms.toFixed(0)} ms`);
-      expect(ms).toBeLessThan(300);
+      let answer = { waited: true, ms: Number.POSITIVE_INFINITY };
+      const tasks = await mainThreadTasks(app.browser, page, async () => {
+        answer = await cancel.evaluate(
+          (button) =>
+            new Promise<typeof answer>((resolve) => {
+              const started = performance.now();
+              let waited = false;
+              // Comes with the next task: whoever is slower waits for something, a worker or a clock.
+              const { port1, port2 } = new MessageChannel();
+              port1.onmessage = () => {
+                waited = true;
+              };
+              new MutationObserver(() => {
+                if (document.querySelector('[role=progressbar]')) return;
+                resolve({ waited, ms: performance.now() - started });
+              }).observe(document.body, { childList: true, subtree: true });
+              port2.postMessage(null);
+              (button as HTMLButtonElement).click();
+            }),
+        );
+      });
+      // It waits for nothing, so what it takes is what the main thread computes; the clock would count other programs too.
+      const cpuMs = tasks.reduce((sum, task) => sum + task.cpuMs, 0);
+      console.log(`cancel: ${cpuMs.toFixed(0)} ms of processor time, ${answer.ms.toFixed(0)} ms by the clock`);
+      expect(answer.waited).toBe(false);
+      expect(tasks.length).toBeGreaterThan(0);
+      expect(cpuMs).toBeLessThan(300);
       await page.getByRole('button', { name: /^Run all/ }).waitFor();
       expect((await tableRows(page)).length).toBeGreaterThanOrEqual(2);
     });

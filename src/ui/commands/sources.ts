@@ -15,7 +15,7 @@ import { TARGET_CHOICES, whyNotHere, withTarget } from '../../state/targets.ts';
 import { formatBytes } from '../format.ts';
 import { downloadActions, reportActions } from '../header/download-actions.tsx';
 import { modelActions } from '../header/model-actions.tsx';
-import { THEMES } from '../header/themes.ts';
+import { THEMES } from '../header/themes.tsx';
 import { shortcuts } from '../keys.ts';
 import { cardActions } from '../variants/card-actions.tsx';
 import { type Command, fromActions, needsReport } from './command.ts';

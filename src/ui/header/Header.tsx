@@ -7,7 +7,7 @@ import { Button } from '../components/Button.tsx';
 import { Logo } from '../components/Logo.tsx';
 import { Tip } from '../components/Tip.tsx';
 import styles from './header.module.css';
-import { THEMES } from './themes.ts';
+import { THEMES, themeActions } from './themes.tsx';
 
 const ModelControls = lazy(() => import('./ModelControls.tsx'));
 
@@ -23,7 +23,7 @@ export function Header() {
           <ModelControls />
         </Suspense>
       )}
-      <div className={hasModel ? styles.always : `${styles.always} ${styles.pushed}`}>
+      <div className={`${styles.always} ${hasModel ? styles.roomy : styles.pushed}`}>
         <Tip text="All commands (Ctrl K)">
           <Button look="quiet" icon aria-label="All commands" onClick={() => studio.getState().openPanel('palette')}>
             <Command size={16} />
@@ -50,12 +50,7 @@ function ThemeMenu() {
           <Icon size={17} />
         </Button>
       }
-      actions={THEMES.map(({ value, label, Icon: ItemIcon }) => ({
-        key: value,
-        label: value === theme ? `${label} (chosen)` : label,
-        icon: <ItemIcon size={15} />,
-        run: () => studio.getState().setTheme(value),
-      }))}
+      actions={themeActions(theme)}
     />
   );
 }

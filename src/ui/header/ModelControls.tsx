@@ -12,6 +12,7 @@ import { formatBytes } from '../format.ts';
 import { downloadActions, reportActions } from './download-actions.tsx';
 import { GateEditor } from './GateEditor.tsx';
 import styles from './header.module.css';
+import { MoreMenu } from './MoreMenu.tsx';
 import { modelActions } from './model-actions.tsx';
 import { TargetChooser } from './TargetChooser.tsx';
 import { TaskChooser } from './TaskChooser.tsx';
@@ -32,6 +33,7 @@ export default function ModelControls() {
         <ShareButton />
         <PresentButton />
         <DownloadMenu />
+        <MoreMenu />
       </div>
     </>
   );
@@ -124,6 +126,7 @@ function PresentButton() {
     <>
       <Tip text={problem ?? 'Present to a room: one question a view (P)'}>
         <Button
+          className={styles.roomy!}
           aria-label="Present"
           aria-haspopup="dialog"
           icon
