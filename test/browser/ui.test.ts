@@ -191,6 +191,7 @@ test('on a phone the header takes two rows, and what does not fit is in a menu t
   for (const width of [390, 360])
     await onPage({ width }, async ({ page }) => {
       await openModel(page);
+      await page.getByRole('button', { name: /^Run all/ }).click();
       await waitForRun(page);
       const rows = await page
         .locator('header')
