@@ -141,7 +141,7 @@ export type TransformContract = {
     };
     response: { readonly id: string; readonly card: ModelCard };
   };
-  /** Must be called once: nothing that needs the runtime begins before. null: the page could not download it. */
+  /** Must be called once, after `open`: nothing that needs the runtime begins before. null: the page could not download it. */
   runtime: { request: { readonly wasm: Blob | null }; response: null };
   /** Described anew, with values for free dimensions by symbol: with all of them known, costs are predicted. */
   card: {

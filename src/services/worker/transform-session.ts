@@ -197,7 +197,7 @@ export class TransformSession {
     return place;
   }
 
-  /** Downloads it while the model is being read, and no longer than the worker lives. */
+  /** Downloads it, if nobody has, and no longer than the worker lives. */
   #lendRuntime(client: WorkerClient<TransformContract>): void {
     const life = new AbortController();
     void client.ended.then(() => life.abort());
@@ -209,10 +209,11 @@ export class TransformSession {
 
   async #openWorker(job: JobContext): Promise<Place> {
     const client = spawnTransform();
-    this.#lendRuntime(client);
     const request = { files: this.#files, assetBase: this.#assetBase, scratchFolder: this.#scratch.name };
     try {
       const { id, card } = await client.call('open', request, job);
+      // Not before: over a slow line the worker's own script would have to share it with 14 MB.
+      this.#lendRuntime(client);
       return { client, id, card };
     } catch (error) {
       client.terminate();
