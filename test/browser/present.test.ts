@@ -30,7 +30,13 @@ const stage = () => page.getByRole('dialog', { name: /^Presentation of / });
 const question = () => stage().getByRole('heading', { name: /\?/ });
 const headline = async () => (await stage().locator('h2 + p').textContent())!.trim();
 const start = async () => {
-  await page.getByRole('button', { name: 'Present', exact: true }).click();
+  const button = page.getByRole('button', { name: 'Present', exact: true });
+  if (await button.isVisible()) await button.click();
+  else {
+    // On phones it is in a menu.
+    await page.getByRole('button', { name: 'More', exact: true }).click();
+    await page.getByRole('menuitem', { name: 'Present' }).click();
+  }
   await question().waitFor();
 };
 const end = async () => {
