@@ -1,6 +1,6 @@
 /** How the value that a rotary embedding rotates lies, and what it was before its heads were split off. */
-import { intsAttr } from '../../ir/attributes.ts';
 import type { Dim } from '../../ir/types.ts';
+import { swapsHeads } from './attention-operands.ts';
 import { sameShape } from './facts.ts';
 import { madeBy } from './pattern.ts';
 import type { Look, Rotation } from './rotary-pattern.ts';
@@ -44,8 +44,7 @@ export function placeOf(
   const [batch, length, heads, size] = (isByHead ? [0, 2, 1, 3] : [0, 1, 2, 3]).map((axis) => shape[axis]!);
   if (typeof heads !== 'number' || typeof size !== 'number') return undefined;
   const transpose = isByHead ? madeBy(editor, whole, 'Transpose') : undefined;
-  const isTurned = transpose && intsAttr(transpose, 'perm')?.join() === '0,2,1,3';
-  const bySequence = isByHead ? (isTurned ? transpose.inputs[0]! : undefined) : whole;
+  const bySequence = isByHead ? (transpose && swapsHeads(transpose) ? transpose.inputs[0]! : undefined) : whole;
   const before = madeBy(editor, bySequence, 'Reshape')?.inputs[0];
   const isFlat = sameShape(facts(before ?? '')?.shape, [batch!, length!, heads * size]);
   return { isByHead, batch: batch!, length: length!, heads, size, bySequence, flat: isFlat ? before : undefined };

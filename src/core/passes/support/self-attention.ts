@@ -3,6 +3,7 @@ import { intAttr, intsAttr } from '../../ir/attributes.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import type { Node, Tensor } from '../../ir/types.ts';
+import { attentionDType } from './attention-pattern.ts';
 import { intsOf } from './constants.ts';
 import { CONTRIB_DOMAIN } from './contrib.ts';
 import { madeBy, otherOperand } from './pattern.ts';
@@ -43,8 +44,8 @@ export function matchSelfAttention(editor: GraphEditor, node: Node): SelfAttenti
 
 const ownMatrix = (editor: GraphEditor, name: string): Tensor | undefined => {
   const tensor = editor.graph.initializers.has(name) ? editor.constantOf(name) : undefined;
-  const isFloat = tensor?.dtype === 'float32' || tensor?.dtype === 'float16';
-  const isMatrix = isFloat && tensor.dims.length === 2 && tensor.dims.every((dim) => dim > 0);
+  const isMatrix =
+    tensor && attentionDType(tensor.dtype) && tensor.dims.length === 2 && tensor.dims.every((dim) => dim > 0);
   return isMatrix && !editor.isGraphOutput(name) ? tensor : undefined;
 };
 
