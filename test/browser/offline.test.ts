@@ -65,7 +65,7 @@ const kept = (page: Page) =>
   });
 
 test('the runtime goes over the line once, though the page and several workers ask for it', async () => {
-  // A private window's own cache is too small for it: without the service worker each of them would download it.
+  // A private window's own cache is too small for it: left to themselves, each of them would download it.
   const line = await startSlowLine(app.url, { bitsPerSecond: 40e6, latencyMs: 20 });
   await onPage({ url: line.url }, async ({ page }) => {
     await controlled(page);

@@ -35,18 +35,11 @@ async function hashOf(contents: Blob): Promise<string> {
 /** Caches of this app alone: other apps of the same origin have their own, under other paths. */
 const own = (name: string, scope: string) => `${name}@${scope}`;
 
-interface Download {
-  readonly answer: Promise<Response>;
-  /** When it is in the cache, or cannot be. */
-  readonly kept: Promise<void>;
-}
-
 export function runService(scope: ServiceWorkerGlobalScope, plan: OfflinePlan): void {
   const home = scope.registration.scope;
   const shellName = own(SHELL_CACHE + plan.version, home);
   const filesName = own(FILES_CACHE, home);
   const address = (path: string) => home + path;
-  const downloads = new Map<string, Download>();
 
   /** All of the shell or nothing: an update that cannot be had whole is tried again at the next visit. */
   async function install(): Promise<void> {
@@ -102,31 +95,13 @@ export function runService(scope: ServiceWorkerGlobalScope, plan: OfflinePlan): 
   }
 
   async function answerFile({ path, key }: Route & { kind: 'file' }, event: FetchEvent): Promise<Response> {
-    const known = downloads.has(key) ? undefined : await (await caches.open(filesName)).match(key);
+    const files = await caches.open(filesName);
+    const known = await files.match(key);
     if (known) return completed(known, path);
-    const { answer, kept } = download(path, key);
-    event.waitUntil(kept);
-    return completed((await answer).clone(), path);
-  }
-
-  /**
-   * One download for all who ask while it is under way: the page, for its progress, and the workers that start. It goes on
-   * when one of them gives up. Nobody reads the answer itself, only clones: so each gets all of it, whenever it asks.
-   */
-  function download(path: string, key: string): Download {
-    const shared = downloads.get(key);
-    if (shared) return shared;
-    const answer = fetch(address(path));
-    const keepIt = async () => {
-      const response = await answer;
-      // A disk that is full costs a download next time, nothing else.
-      if (response.ok) await (await caches.open(filesName)).put(key, response.clone());
-    };
-    const kept = keepIt()
-      .catch(() => {})
-      .finally(() => downloads.delete(key));
-    downloads.set(key, { answer, kept });
-    return { answer, kept };
+    const response = await fetch(event.request);
+    // A disk that is full costs a download next time, nothing else.
+    if (response.ok) event.waitUntil(files.put(key, response.clone()).catch(() => {}));
+    return completed(response, path);
   }
 
   /** With the headers that the host does not send. */
@@ -145,7 +120,8 @@ export function runService(scope: ServiceWorkerGlobalScope, plan: OfflinePlan): 
       if (!paths.some((start) => path.startsWith(start))) continue;
       const key = fileKey(home, path, hash);
       if (await files.match(key)) continue;
-      await download(path, key).kept;
+      const response = await fetch(address(path)).catch(() => null);
+      if (response?.ok) await files.put(key, response);
     }
   }
 
