@@ -51,6 +51,8 @@ function huggingFaceFile(address: URL): URL {
   return file;
 }
 
+const BLOB_PIECE_BYTES = 1_000_000;
+
 /** Reads a response's body into a Blob, which the browser may keep on disk, reporting bytes. */
 export async function readBody(
   response: Response,
@@ -74,8 +76,8 @@ export async function readBody(
       pending.push(next.value);
       pendingBytes += next.value.byteLength;
       done += next.value.byteLength;
-      // Handing pieces to a Blob early lets the browser page them out.
-      if (pendingBytes > 16_000_000) {
+      // Handing pieces to a Blob early lets the browser page them out, and all at the end would be one long task.
+      if (pendingBytes > BLOB_PIECE_BYTES) {
         pieces.push(new Blob(pending));
         pending = [];
         pendingBytes = 0;

@@ -86,7 +86,7 @@ export function bootstrapInterval(
   const draw = new Uint32Array(n);
   const values: number[] = [];
   for (let r = 0; r < resamples; r++) {
-    for (let i = 0; i < n; i++) draw[i] = rng.int(n);
+    rng.fillInts(draw, n);
     const value = statistic(draw);
     if (!Number.isNaN(value)) values.push(value);
   }

@@ -56,7 +56,16 @@ interface JsonSchemaNode {
  * @param schema a z.object whose fields have defaults and `.meta({ title, description, unit?, optionTitles?, advanced? })`
  * @throws Error for a field that no control can draw; a test runs this over the whole registry
  */
-export function formFields(schema: z.ZodObject): FormField[] {
+export function formFields(schema: z.ZodObject): readonly FormField[] {
+  const fields = known.get(schema) ?? fieldsOf(schema);
+  known.set(schema, fields);
+  return fields;
+}
+
+/** Every step that is drawn asks, and making a JSON schema takes milliseconds. */
+const known = new WeakMap<z.ZodObject, readonly FormField[]>();
+
+function fieldsOf(schema: z.ZodObject): FormField[] {
   const { properties = {} } = z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }) as {
     properties?: Record<string, JsonSchemaNode>;
   };

@@ -40,6 +40,15 @@ describe('createRng', () => {
     for (const count of counts) expect(Math.abs(count - n / 5)).toBeLessThan(5 * Math.sqrt(n / 5));
   });
 
+  it.each([1, 5, 1000, 2_500_000_000])('fills an array with what single calls of int(%d) give', (n) => {
+    const [one, many] = [createRng(11), createRng(11)];
+    const filled = new Uint32Array(500);
+    many.fillInts(filled, n);
+    expect([...filled]).toEqual(Array.from(filled, () => one.int(n)));
+    expect(many.uniform()).toBe(one.uniform());
+    expect(() => many.fillInts(filled, 0)).toThrow(RangeError);
+  });
+
   it('shuffles without losing anything', () => {
     const items = createRng(3).shuffle(Array.from({ length: 100 }, (_, i) => i));
     expect(items).not.toEqual([...items].sort((a, b) => a - b));
