@@ -17,7 +17,7 @@ import { Segmented } from '../components/Segmented.tsx';
 import { formatBytes, formatMetric, formatMs } from '../format.ts';
 import { ChartFrame } from './ChartFrame.tsx';
 import { accuracyPoints, accuracyScale, gateLimit, latencyPoints, niceTicks, type ParetoPoint } from './chart-data.ts';
-import { AXIS_TICK, ChartTooltip, emptyText } from './chart-parts.tsx';
+import { AXIS_TICK, ChartTooltip, emptyText, InTurn } from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { paretoSummary } from './summaries.ts';
 
@@ -113,30 +113,40 @@ export function ParetoChart({ comparison }: { readonly comparison: Comparison })
             }}
           />
           {limit !== null && <ReferenceLine y={limit} stroke="var(--bad)" strokeDasharray="4 3" ifOverflow="hidden" />}
-          <Scatter
-            data={onLine}
-            line={{ stroke: 'var(--accent)', strokeWidth: 2 }}
-            fill="var(--accent)"
-            isAnimationActive={false}
-          >
-            <LabelList
-              content={(props) => (
-                <PointLabel {...(props as PointLabelProps)} points={onLine} sides={sides} text={label} />
-              )}
-            />
-          </Scatter>
-          <Scatter data={offLine} fill="var(--line-strong)" fillOpacity={0.45} shape="square" isAnimationActive={false}>
-            <LabelList
-              content={(props) => (
-                <PointLabel
-                  {...(props as PointLabelProps)}
-                  points={offLine}
-                  sides={sides}
-                  text={(point) => fadedLabel(point, label(point), definition)}
-                />
-              )}
-            />
-          </Scatter>
+          <InTurn>
+            <Scatter
+              data={onLine}
+              line={{ stroke: 'var(--accent)', strokeWidth: 2 }}
+              fill="var(--accent)"
+              isAnimationActive={false}
+            >
+              <LabelList
+                content={(props) => (
+                  <PointLabel {...(props as PointLabelProps)} points={onLine} sides={sides} text={label} />
+                )}
+              />
+            </Scatter>
+          </InTurn>
+          <InTurn>
+            <Scatter
+              data={offLine}
+              fill="var(--line-strong)"
+              fillOpacity={0.45}
+              shape="square"
+              isAnimationActive={false}
+            >
+              <LabelList
+                content={(props) => (
+                  <PointLabel
+                    {...(props as PointLabelProps)}
+                    points={offLine}
+                    sides={sides}
+                    text={(point) => fadedLabel(point, label(point), definition)}
+                  />
+                )}
+              />
+            </Scatter>
+          </InTurn>
         </ScatterChart>
       </ResponsiveContainer>
     </ChartFrame>

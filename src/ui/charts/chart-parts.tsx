@@ -111,3 +111,8 @@ export function emptyText({ rows }: Comparison, what: string): string {
 export function targetColour(key: string): string {
   return `var(--target-${key.split(':')[0]})`;
 }
+
+/** Part of a chart that is drawn in a task of its own, after the axes: all at once takes too long the first time. */
+export function InTurn({ children }: { readonly children: ReactNode }) {
+  return useTurnToDraw() ? children : null;
+}
