@@ -16,7 +16,7 @@ import { formatInterval, formatMetric, formatPercent } from '../format.ts';
 import { verdictWord } from '../variants/VerdictBadge.tsx';
 import { ChartFrame, type LegendItem } from './ChartFrame.tsx';
 import { type AccuracyPoint, accuracyPoints, accuracyScale, gateLimit, niceTicks } from './chart-data.ts';
-import { AXIS_TICK, ChartTooltip, emptyText, MARGIN, variantAxis } from './chart-parts.tsx';
+import { AXIS_TICK, ChartTooltip, emptyText, InTurn, MARGIN, variantAxis } from './chart-parts.tsx';
 import styles from './charts.module.css';
 import { accuracySummary } from './summaries.ts';
 import { VerdictMarker } from './VerdictMarker.tsx';
@@ -86,20 +86,22 @@ export function AccuracyChart({ comparison }: { readonly comparison: Comparison 
           {limit !== null && (
             <ReferenceLine x={limit} stroke="var(--bad)" strokeDasharray="4 3" strokeWidth={1.5} ifOverflow="hidden" />
           )}
-          <Scatter
-            data={marks}
-            isAnimationActive={false}
-            shape={(props: unknown) => <VerdictMarker {...(props as { cx: number; cy: number; payload: Mark })} />}
-          >
-            <ErrorBar
-              dataKey="whisker"
-              direction="x"
+          <InTurn>
+            <Scatter
+              data={marks}
               isAnimationActive={false}
-              width={5}
-              stroke="var(--text)"
-              strokeWidth={1.2}
-            />
-          </Scatter>
+              shape={(props: unknown) => <VerdictMarker {...(props as { cx: number; cy: number; payload: Mark })} />}
+            >
+              <ErrorBar
+                dataKey="whisker"
+                direction="x"
+                isAnimationActive={false}
+                width={5}
+                stroke="var(--text)"
+                strokeWidth={1.2}
+              />
+            </Scatter>
+          </InTurn>
         </ScatterChart>
       </ResponsiveContainer>
     </ChartFrame>
