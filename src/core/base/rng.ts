@@ -33,19 +33,15 @@ export function createRng(seed: number | string): Rng {
     spare = radius * Math.sin(angle);
     return radius * Math.cos(angle);
   };
-  const int = (n: number): number => {
-    const limit = drawLimit(n);
+  const remainder = (n: number, limit: number): number => {
     let draw = next();
     while (draw >= limit) draw = next();
     return draw % n;
   };
+  const int = (n: number): number => remainder(n, drawLimit(n));
   const fillInts = (into: Uint32Array, n: number): void => {
     const limit = drawLimit(n);
-    for (let i = 0; i < into.length; i += 1) {
-      let draw = next();
-      while (draw >= limit) draw = next();
-      into[i] = draw % n;
-    }
+    for (let i = 0; i < into.length; i += 1) into[i] = remainder(n, limit);
   };
   const shuffle = <T extends { length: number; [index: number]: unknown }>(items: T): T => {
     for (let i = items.length - 1; i > 0; i -= 1) {

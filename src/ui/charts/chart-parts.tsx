@@ -28,6 +28,11 @@ export function InTwoTurns({ children }: { readonly children: ReactElement<{ dat
   return useTurnToDraw() ? children : cloneElement(children, { data: NO_DATA });
 }
 
+/** Part of a chart that is drawn in a task of its own, after the axes: all at once takes too long the first time. */
+export function InTurn({ children }: { readonly children: ReactNode }) {
+  return useTurnToDraw() ? children : null;
+}
+
 const LINE_CHARACTERS = 14;
 const LINE_PIXELS = 12;
 
@@ -110,9 +115,4 @@ export function emptyText({ rows }: Comparison, what: string): string {
 
 export function targetColour(key: string): string {
   return `var(--target-${key.split(':')[0]})`;
-}
-
-/** Part of a chart that is drawn in a task of its own, after the axes: all at once takes too long the first time. */
-export function InTurn({ children }: { readonly children: ReactNode }) {
-  return useTurnToDraw() ? children : null;
 }

@@ -1,5 +1,4 @@
 import { Copy } from 'lucide-react';
-import { useMemo } from 'react';
 import { formFields } from '../../core/recipe/form.ts';
 import { type Recipe, type RuntimeSettings, runtimeSettingsSchema } from '../../core/recipe/schema.ts';
 import { runNeeded } from '../../state/actions/run.ts';
@@ -21,7 +20,7 @@ interface RuntimeSectionProps {
 
 /** How onnxruntime is set up, and what its optimizer then did. */
 export function RuntimeSection({ recipe, row, edit }: RuntimeSectionProps) {
-  const fields = useMemo(() => formFields(runtimeSettingsSchema), []);
+  const fields = formFields(runtimeSettingsSchema);
   const packed = row?.facts?.packedWeights;
   const logs = row?.cells.flatMap(({ measurement, label }) =>
     measurement?.optimizers ? [{ label, log: measurement.optimizers }] : [],

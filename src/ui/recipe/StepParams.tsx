@@ -1,5 +1,4 @@
 import { ChevronRight } from 'lucide-react';
-import { useMemo } from 'react';
 import { type FormField, formFields } from '../../core/recipe/form.ts';
 import type { Recipe } from '../../core/recipe/schema.ts';
 import type { StepDefinition } from '../../core/step/define.ts';
@@ -22,7 +21,7 @@ interface StepParamsProps {
 
 /** The settings of a step that is on: those that most people choose by, the others folded; then where it does not run. */
 export function StepParams({ definition, recipe, targets, edit }: StepParamsProps) {
-  const fields = useMemo(() => formFields(definition.params), [definition]);
+  const fields = formFields(definition.params);
   const params = paramsOf(recipe, definition);
   const primary = fields.filter(({ advanced }) => !advanced);
   const folded = fields.filter(({ advanced }) => advanced);
