@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import { bundle, root, temporaryFolder } from './lib/bundle.mjs';
 
 const opsets = [12, 13, 15, 17, 18, 19, 20, 21, 22, 23];
@@ -73,8 +73,8 @@ async function child(corePath) {
   const { memorySource, readModel, modelToBytes } = await import(pathToFileURL(corePath).href);
   const { default: ort } = await import('onnxruntime-node');
   const seen = new Map();
-  for (const file of ['onnx-1.23-cases.json.gz', 'onnx-1.12-cases.json.gz']) {
-    const cases = JSON.parse(gunzipSync(readFileSync(join(root, 'test/fixtures/shape', file))).toString());
+  for (const file of ['onnx-1.23-cases.json.br', 'onnx-1.12-cases.json.br']) {
+    const cases = JSON.parse(brotliDecompressSync(readFileSync(join(root, 'test/fixtures/shape', file))).toString());
     for (const { name, model: base64 } of cases) {
       const model = await readModel(memorySource(name, new Uint8Array(Buffer.from(base64, 'base64'))));
       const [node, second] = model.graph.nodes;

@@ -1,6 +1,7 @@
 import { CSPProvider } from '@base-ui/react/csp-provider';
 import { Tooltip } from '@base-ui/react/tooltip';
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
+import { firstScreenShown } from '../state/actions/first-screen.ts';
 import type { Panel } from '../state/ui-slice.ts';
 import { useStudio } from '../state/use-studio.ts';
 import styles from './app.module.css';
@@ -26,7 +27,7 @@ export function App() {
   const hasModel = useStudio((state) => state.model !== null && state.history !== null);
   useEffect(listenToKeys, []);
   useEffect(() => {
-    void loadWorkbench();
+    void firstScreenShown().then(loadWorkbench);
   }, []);
   return (
     // The page's policy has no place for inline styles.

@@ -3,7 +3,7 @@ export { downloadReport } from './export.ts';
 export { openHubRef } from './hub.ts';
 export { keepSession } from './keep.ts';
 export { reloadForUpdate, startOfflineUse } from './offline.ts';
-export { openFiles, openSample, openUrl, requireSamples } from './open.ts';
+export { openFiles, openSample, openUrl } from './open.ts';
 export { openJson } from './open-json.ts';
 export { runNeeded } from './run.ts';
 export { startSession } from './session.ts';

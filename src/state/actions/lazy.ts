@@ -23,7 +23,6 @@ export const openHubRef = later('openHubRef');
 export const openJson = later('openJson');
 export const openSample = later('openSample');
 export const openUrl = later('openUrl');
-export const requireSamples = later('requireSamples');
 export const runNeeded = later('runNeeded');
 export const copyLink = later('copyLink');
 export const downloadReport = later('downloadReport');

@@ -14,7 +14,7 @@ import { type OpenModel, openModel } from '../../services/engine.ts';
 import { fetchFile } from '../../services/fetch-file.ts';
 import { type ModelFileSet, type PickedFile, sortFiles } from '../../services/files.ts';
 import { clearLink } from '../../services/links.ts';
-import { fetchSampleModel, loadSampleIndex } from '../../services/samples.ts';
+import { fetchSampleModel } from '../../services/samples.ts';
 import { suggestRandomTask } from '../../services/task-suggestions.ts';
 import { arraySignature, carriedRecipe, tensorInputs } from '../card-facts.ts';
 import type { LoadedModel } from '../model-slice.ts';
@@ -26,6 +26,7 @@ import { type LinkedStudy, matchOf, nameOf, pendingLinkFor } from './linked-stud
 import { openJson } from './open-json.ts';
 import { resumeAwaited } from './projects.ts';
 import { runAll } from './run.ts';
+import { requireSamples } from './samples.ts';
 import { raiseStorageTrouble } from './troubles.ts';
 import { addVariant, reportProblem } from './variants.ts';
 
@@ -241,20 +242,6 @@ async function openArrays(files: readonly PickedFile[]): Promise<void> {
   if (notKept instanceof StudioError) {
     raiseStorageTrouble('data', notKept, 'Your data are not kept over a reload.');
     retryLater();
-  }
-}
-
-/** The gallery's list, fetched once. @throws StudioError file/fetch-failed */
-export async function requireSamples(): Promise<readonly Sample[]> {
-  const known = studio.getState().samples;
-  if (known) return known;
-  try {
-    const samples = await loadSampleIndex();
-    studio.setState({ samples, samplesError: null });
-    return samples;
-  } catch (error) {
-    studio.setState({ samplesError: toErrorRecord(error) });
-    throw error;
   }
 }
 

@@ -36,7 +36,7 @@ import {
   storeModel,
   tryAgain,
 } from './keep.ts';
-import { requireSamples } from './open.ts';
+import { requireSamples } from './samples.ts';
 import { reportProblem } from './variants.ts';
 
 /** Its model's bytes are not here: it opens when they are given. */

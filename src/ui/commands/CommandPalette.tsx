@@ -1,7 +1,7 @@
 import { Autocomplete } from '@base-ui/react/autocomplete';
 import { Dialog } from '@base-ui/react/dialog';
 import { useEffect, useMemo, useState } from 'react';
-import { requireSamples } from '../../state/actions/lazy.ts';
+import { requireSamples } from '../../state/actions/samples.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import controls from '../components/controls.module.css';

@@ -1,7 +1,8 @@
 import { FolderOpen, Play, Upload } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import type { Sample } from '../../core/study/samples.ts';
-import { openSample, openUrl, requireSamples } from '../../state/actions/lazy.ts';
+import { openSample, openUrl } from '../../state/actions/lazy.ts';
+import { requireSamples } from '../../state/actions/samples.ts';
 import { chooseFiles, chooseFolder } from '../../state/actions/start.ts';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';

@@ -4,7 +4,7 @@
  * onnx.shape_inference of that version finds.
  */
 import { readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { memorySource } from '../../../../src/core/base/memory-source.ts';
 import { dtypeFromOnnx } from '../../../../src/core/ir/dtype.ts';
@@ -38,8 +38,8 @@ const suites: Suite[] = [
 ];
 
 function casesOf({ onnx }: Suite): Case[] {
-  const path = new URL(`../../../fixtures/shape/onnx-${onnx}-cases.json.gz`, import.meta.url);
-  return JSON.parse(gunzipSync(readFileSync(path)).toString()) as Case[];
+  const path = new URL(`../../../fixtures/shape/onnx-${onnx}-cases.json.br`, import.meta.url);
+  return JSON.parse(brotliDecompressSync(readFileSync(path)).toString()) as Case[];
 }
 
 async function readCase({ name, model }: Case): Promise<Model> {
