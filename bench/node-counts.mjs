@@ -6,10 +6,11 @@
 // goes to .cache/node-counts. --only: no table, but the counts and operators of these models. --latency: measures it
 // anew (minutes; with --only for these models) on WASM, or on WebGPU where there is a GPU, otherwise the last measurement
 // stands; --no-counts: nothing else. --keep: saves Whittle's results. onnxsim runs here where
-// bench/models/competitors.json has no result of it; results are kept in .cache/node-counts, since each takes seconds.
+// bench/models/competitors.json.gz has no result of it; results are kept in .cache/node-counts, since each takes seconds.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { bundle, root, temporaryFolder } from './lib/bundle.mjs';
 import { measureLatency } from './lib/node-counts/latency.mjs';
 import { measure } from './lib/node-counts/measure.mjs';
@@ -23,13 +24,16 @@ const flagValue = (flag) => given.find((one) => one.startsWith(`--${flag}=`))?.s
 const folder = given.find((one) => !one.startsWith('--')) ?? join(root, '.cache/exports');
 const only = flagValue('only')?.split(',');
 const cache = join(root, '.cache/node-counts');
-const latencyPaths = { wasm: join(cache, 'latency-wasm.json'), webgpu: join(root, 'bench/models/latency-webgpu.json') };
+const latencyPaths = {
+  wasm: join(root, 'bench/models/latency-wasm.json'),
+  webgpu: join(root, 'bench/models/latency-webgpu.json'),
+};
 
 async function main() {
   for (const one of [cache, flagValue('keep')]) if (one) mkdirSync(one, { recursive: true });
   const work = temporaryFolder('node-counts');
   const core = await import(pathToFileURL(await bundle(work, 'core', coreModules, 'node')).href);
-  const competitors = JSON.parse(readFileSync(join(root, 'bench/models/competitors.json'), 'utf8'));
+  const competitors = JSON.parse(gunzipSync(readFileSync(join(root, 'bench/models/competitors.json.gz'))).toString());
   const all = subjects(folder);
   const chosen = all.filter(({ name }) => !only || only.some((one) => name.includes(one)));
   if (!existsSync(join(folder, 'index.json'))) console.log(`no exports in ${folder}: the samples and npm models alone`);

@@ -1,16 +1,17 @@
 """What other optimizers leave of the exported models: nodes, time, and how far the outputs move.
 
-    python bench/models/competitors.py FOLDER OUT.json [--tools NAME,NAME] [--onnxsim SCRIPT] [--keep FOLDER] [--jobs N]
+    python bench/models/competitors.py FOLDER OUT.json.gz [--tools NAME,NAME] [--onnxsim SCRIPT] [--keep FOLDER] [--jobs N]
 
 FOLDER is what export.py wrote. For each model and tool: nodes (subgraphs and functions included), milliseconds, and the
 largest error of the result's outputs against torch's, relative to their range, run by onnxruntime without further
 optimization. A tool that fails, or whose result does not run, is listed with its error. onnxslim and onnxoptimizer take
 part where they are installed, onnxsim (the npm package) where --onnxsim names bench/lib/node-counts/onnxsim-child.mjs and
-node is there. --tools runs only these and leaves the others in OUT.json as they are. --keep saves op histograms and the
+node is there. --tools runs only these and leaves the others in OUT.json.gz as they are. --keep saves op histograms and the
 results with their large weights zeroed.
 """
 
 import argparse
+import gzip
 import json
 import os
 import subprocess
@@ -179,7 +180,7 @@ def main():
     tools = options.tools.split(",") if options.tools else everything
     keep = str(options.keep) if options.keep else None
     jobs = [(str(options.folder), record, tool, keep) for record in records for tool in tools]
-    before = json.loads(options.out.read_text()) if options.tools and options.out.exists() else {"models": {}}
+    before = json.loads(gzip.decompress(options.out.read_bytes())) if options.tools and options.out.exists() else {"models": {}}
     models, histograms = before["models"], {}
     for (_, record, tool, _), found, error in run_all(jobs, compete, options.limit_s, options.jobs, options.deadline_s):
         name = record["file"].removesuffix(".onnx")
@@ -190,7 +191,8 @@ def main():
         models.setdefault(name, {})[tool] = found
     models = {name: {tool: models[name][tool] for tool in ["original", *TOOLS] if tool in models[name]} for name in sorted(models)}
     body = ",\n".join(f' {json.dumps(name)}: {json.dumps(found)}' for name, found in models.items())
-    options.out.write_text(f'{{"versions": {json.dumps(seen)},\n"notInstalled": {json.dumps(sorted(absent - {"onnxsim"}))},\n"models": {{\n{body}\n}}}}\n')
+    text = f'{{"versions": {json.dumps(seen)},\n"notInstalled": {json.dumps(sorted(absent - {"onnxsim"}))},\n"models": {{\n{body}\n}}}}\n'
+    options.out.write_bytes(gzip.compress(text.encode(), mtime=0))
     if options.keep:
         (options.keep / "histograms.json").write_text(json.dumps(histograms))
 

@@ -44,7 +44,7 @@ function head(judged, competitors, latency) {
     '',
     'Made by `node bench/node-counts.mjs` from models that `python bench/models/export.py .cache/exports` exports (small',
     'random weights, real patterns; seeded, so not committed) and `python bench/models/competitors.py .cache/exports',
-    `bench/models/competitors.json\` (torch ${versions.torch}, transformers ${versions.transformers}, timm ${versions.timm}, torchvision ${versions.torchvision}, onnxruntime`,
+    `bench/models/competitors.json.gz\` (torch ${versions.torch}, transformers ${versions.transformers}, timm ${versions.timm}, torchvision ${versions.torchvision}, onnxruntime`,
     `${versions.onnxruntime}, onnxscript ${versions.onnxscript}).${notInstalled.length ? ` ${notInstalled.join(' and ')} could not be installed where the exports were made, so they are missing.` : ''}`,
     '',
     `**${judged.length} models: Whittle leaves the fewest nodes on ${of('lowest').length}, as few as the best on ${of('tie').length}, more than the best on ${lost.length}${failures.length ? `, and fails on ${failures.length}` : ''}.**`,

@@ -47,7 +47,6 @@ export const withoutModel: readonly Screen[] = [
   { name: 'help', go: dialog('Help', press('?')) },
   {
     name: 'about',
-    minor: true,
     go: async (page) => {
       await page.keyboard.press('a');
       await page.getByRole('dialog', { name: 'About and privacy' }).locator('figure').waitFor();
@@ -72,8 +71,8 @@ export const withModel: readonly Screen[] = [
   { name: 'recipe', go: recipe, leave: leaveRecipe },
   { name: 'palette', go: dialog('All commands', press('Control+k')) },
   { name: 'task', go: dialog('What judges the variants?', (page) => command(page, 'choose the task')) },
-  { name: 'targets', minor: true, go: dialog('Targets', (page) => command(page, 'choose targets')) },
-  { name: 'gate', minor: true, go: dialog('The gate', (page) => command(page, 'edit the gate')) },
+  { name: 'targets', go: dialog('Targets', (page) => command(page, 'choose targets')) },
+  { name: 'gate', go: dialog('The gate', (page) => command(page, 'edit the gate')) },
   { name: 'search', go: dialog('Find the best recipe', press('b')) },
   { name: 'share', go: dialog('Share', (page) => page.getByRole('button', { name: 'Share', exact: true }).click()) },
   { name: 'handover', go: dialog(/^Hand over/, handOver) },
@@ -88,7 +87,6 @@ export const withModel: readonly Screen[] = [
   },
   {
     name: 'details-steps',
-    minor: true,
     go: async (page) => {
       await page.getByRole('button', { name: 'Measure what each step bought' }).click();
       await page.getByRole('button', { name: 'Measure the steps again' }).waitFor({ timeout: 180_000 });
@@ -164,7 +162,6 @@ export const withModel: readonly Screen[] = [
   },
   {
     name: 'roofline',
-    minor: true,
     go: async (page) => {
       await page.getByRole('button', { name: 'Roofline', exact: true }).click();
       await page.getByRole('button', { name: 'Measure this device' }).click();

@@ -117,8 +117,10 @@ function grouped(w: Writer): void {
     at % length > Math.floor(at / length) + distance ? -1e38 : 0,
   );
   const mask = w.weight(tensor([length, length], hidden));
-  const masked = w.emit('Add', [scaled.name, mask], shape);
-  const weights = w.emit('Softmax', [masked.name], shape, { axis: -1 });
+  // Not for other pieces to read: the square of such a number is none.
+  const masked = w.fresh();
+  w.node(`${masked} = Add(${scaled.name}, ${mask})`);
+  const weights = w.emit('Softmax', [masked], shape, { axis: -1 });
   const mixed = w.emit('MatMul', [weights.name, values!.name], all);
   const moved = w.emit('Transpose', [mixed.name], [batch, length, HEADS * times, size], { perm: [0, 2, 1, 3] });
   w.emit('Reshape', [moved.name, w.ints(0, 0, HEADS * times * size)], [batch, length, HEADS * times * size]);

@@ -12,6 +12,8 @@ import { plainPower } from '../../../../../src/core/quant/support/search/powers.
 import type { BlockSearch } from '../../../../../src/core/quant/support/search/types.ts';
 import { fieldBits, weightBits } from '../../../../../src/core/quant/support/weight-bits.ts';
 
+const LEAST_ELEMENT = 1e-6;
+
 const hqqSettings = { p: 0.7, beta: 10, kappa: 1.01, iterations: 20 };
 
 const searches: Readonly<Record<string, (scheme: NBitsScheme) => BlockSearch>> = {
@@ -68,6 +70,8 @@ function column(
   return { x, y };
 }
 
+const element = fc.float({ noNaN: true, min: -4, max: 4 });
+
 const cases = fc.record({
   blockSize: fc.constantFrom(16, 32, 64, 256),
   rows: fc.integer({ min: 1, max: 256 }),
@@ -78,8 +82,14 @@ const cases = fc.record({
   /** Powers of ten to scale with, one for each column. */
   sizes: fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 1, maxLength: 4 }),
   shift: fc.constantFrom(0, 0, 1, -3),
-  pool: fc.array(fc.oneof(fc.constant(0), fc.float({ noNaN: true, min: -4, max: 4 })), { minLength: 1, maxLength: 60 }),
+  pool: fc.array(fc.oneof(fc.constant(0), element), { minLength: 1, maxLength: 60 }),
 });
+
+/** With elements that float32 still has digits for when they are scaled down and the square of an error is taken. */
+const usualCases = cases.map(({ pool, ...rest }) => ({
+  ...rest,
+  pool: pool.map((value) => (Math.abs(value) < LEAST_ELEMENT ? 0 : value)),
+}));
 
 function panelOf({
   rows,
@@ -150,7 +160,7 @@ describe('against round to nearest, each in what it minimizes', () => {
     it(`never loses: ${name}`, () => {
       const quantizer = createPanelQuantizer();
       fc.assert(
-        fc.property(cases, (given) => {
+        fc.property(usualCases, (given) => {
           const { values, shape, scheme } = panelOf(given);
           const nearest = run(quantizer, values, shape, scheme);
           const found = run(quantizer, values, shape, scheme, make(scheme));
