@@ -12,7 +12,7 @@ export const step = defineStep({
   id: 'eliminate-identity',
   title: 'Remove no-ops',
   summary:
-    'Removes Identity, inference-time Dropout, and casts, reshapes, transposes, pads, slices and arithmetic that change nothing.',
+    'Removes Identity, inference-time Dropout, and casts, reshapes, transposes, pads, slices and arithmetic that change nothing, and what is done twice (Relu of Relu, Neg of Neg).',
   section: 'cleanup',
   order: 120,
   params: z.object({}),

@@ -10,13 +10,14 @@ export const step = defineStep({
   id: 'merge-movements',
   title: 'Merge data movements',
   summary:
-    'Merges chains of Transpose, Reshape, Squeeze, Unsqueeze, Slice, Concat and Cast, turns Slice + Squeeze and repeated heads into Gather, and transposes a constant before it is tiled.',
+    'Merges chains of Transpose, Reshape, Squeeze, Unsqueeze, Slice, Concat, Split, Pad, Expand, Tile and Cast, turns Slice + Squeeze and repeated heads into Gather, and transposes a constant before it is tiled.',
   section: 'cleanup',
   order: 155,
   params: z.object({}),
   precision: 'exact',
   needs: {},
-  source: 'ONNX operator specification: Transpose-1, Reshape-5, Slice-1, Squeeze-1, Gather-1, Concat-4, Cast-6, Tile-6',
+  source:
+    'ONNX operator specification: Transpose-1, Reshape-5, Slice-1, Squeeze-1, Gather-1, Concat-4, Split-2, Pad-11, Expand-8, Cast-6, Tile-6, ReduceMean-1',
   runsOn: () => runsEverywhere,
   run: async (ctx) => {
     if (!containsOp(ctx.model.graph, movements)) return;

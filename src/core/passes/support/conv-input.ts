@@ -3,7 +3,13 @@ import { intAttr, intsAttr, stringAttr } from '../../ir/attributes.ts';
 import { elementCount } from '../../ir/tensor.ts';
 import type { Node, Tensor } from '../../ir/types.ts';
 import type { StepContext } from '../../step/define.ts';
-import { type Arithmetic, arithmeticWithConstant, perChannel } from './affine-nodes.ts';
+import {
+  type Arithmetic,
+  arithmeticWithConstant,
+  batchNormAffine,
+  isInferenceBatchNorm,
+  perChannel,
+} from './affine-nodes.ts';
 import type { FactLookup } from './facts.ts';
 import { type Affine, composeAffine, identityAffine, type LinearLayer, linearLayer } from './linear-layer.ts';
 import { isOp, labelOf, type Scope } from './scopes.ts';
@@ -45,23 +51,26 @@ async function inputChain(
   for (;;) {
     const producer = editor.producerOf(chain.value);
     if (!editor.singleConsumer(chain.value)) break;
-    const arithmetic = arithmeticWithConstant(editor, producer, opset);
-    if (!arithmetic || arithmetic.constant.dtype !== layer.weight.dtype) break;
-    if (!keepsShape(arithmetic, facts, channels, layer.rank)) break;
-    const affine = await affineOf(arithmetic, channels, layer.rank);
-    if (!affine) break;
-    chain = {
-      nodes: [producer!, ...chain.nodes],
-      value: arithmetic.value,
-      affine: composeAffine(affine, chain.affine),
-    };
+    const link = isInferenceBatchNorm(editor, producer, opset)
+      ? { value: producer.inputs[0]!, affine: await batchNormAffine(editor, producer, channels) }
+      : await arithmeticLink(scope, facts, layer, channels, producer);
+    if (!link?.affine) break;
+    chain = { nodes: [producer!, ...chain.nodes], value: link.value, affine: composeAffine(link.affine, chain.affine) };
   }
   return chain.nodes.length > 0 ? chain : undefined;
 }
 
-async function affineOf(arithmetic: Arithmetic, channels: number, rank: number): Promise<Affine | undefined> {
+async function arithmeticLink(
+  { editor, opset }: Scope,
+  facts: FactLookup,
+  { weight, rank }: LinearLayer,
+  channels: number,
+  node: Node | undefined,
+): Promise<{ readonly value: string; readonly affine: Affine | undefined } | undefined> {
+  const arithmetic = arithmeticWithConstant(editor, node, opset);
+  if (arithmetic?.constant.dtype !== weight.dtype || !keepsShape(arithmetic, facts, channels, rank)) return undefined;
   const numbers = await perChannel(arithmetic.constant, channels, rank);
-  return numbers && arithmetic.toAffine(numbers);
+  return { value: arithmetic.value, affine: numbers && arithmetic.toAffine(numbers) };
 }
 
 /**

@@ -6,7 +6,9 @@ import { tensorFromInts } from '../../ir/tensor.ts';
 import { constantInput, intsOf } from './constants.ts';
 import { rankOf } from './facts.ts';
 import { bypass, type Merge, type MovementQuestion } from './merge.ts';
+import { axesOfReduction, concatOfSplit, sliceOfConcat, splitOfConcat } from './merge-parts.ts';
 import { mergeCasts, mergeConcats, mergeSlices } from './merge-pieces.ts';
+import { mergeExpands, mergePads, mergeTiles } from './merge-sizes.ts';
 import { transposeOfBlocks } from './moved-blocks.ts';
 import { madeBy } from './pattern.ts';
 import { gatherOfRepeated } from './repeated-blocks.ts';
@@ -21,10 +23,14 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   Transpose: [mergeTransposes, transposeOfTiled],
   Reshape: [mergeReshapes, transposeOfBlocks, gatherOfRepeated, mergeShapes],
   Flatten: [mergeShapes],
-  Squeeze: [sliceToGather, mergeAxes, mergeShapes],
-  Unsqueeze: [mergeAxes, mergeShapes],
-  Slice: [mergeSlices],
-  Concat: [mergeConcats],
+  Squeeze: [sliceToGather, axesOfReduction, mergeAxes, mergeShapes],
+  Unsqueeze: [axesOfReduction, mergeAxes, mergeShapes],
+  Slice: [mergeSlices, sliceOfConcat],
+  Concat: [concatOfSplit, mergeConcats],
+  Split: [splitOfConcat],
+  Pad: [mergePads],
+  Expand: [mergeExpands],
+  Tile: [mergeTiles],
   Cast: [mergeCasts],
 };
 

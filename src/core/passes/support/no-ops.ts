@@ -8,6 +8,7 @@ import type { Node } from '../../ir/types.ts';
 import { isDefaultDomain } from '../../ir/walk.ts';
 import { constantInput, intsOf, scalarOf, uniformValue } from './constants.ts';
 import { type FactLookup, rankOf, sameShape } from './facts.ts';
+import { madeBy } from './pattern.ts';
 import { constantRanges } from './slice-ranges.ts';
 
 export interface Question {
@@ -120,6 +121,15 @@ const neutral =
     return commutes && keeps(0, 1) ? 1 : undefined;
   };
 
+/** What the operator would make of a value has been made of it already. */
+const madeAlready =
+  (...producers: readonly string[]): Rule =>
+  ({ editor, node }) =>
+    when(madeBy(editor, node.inputs[0], ...producers) !== undefined);
+
+/** Operators whose results are never below zero. */
+const notNegative = ['Relu', 'Abs', 'Exp', 'Sigmoid', 'Softmax', 'Softplus', 'Sqrt'];
+
 const split: Rule = ({ node }) => when(node.outputs.length === 1 && node.outputs[0] !== '');
 
 const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
@@ -141,6 +151,12 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['Max', concatenation],
   ['Min', concatenation],
   ['Split', split],
+  ['Relu', madeAlready(...notNegative)],
+  ['Abs', madeAlready(...notNegative)],
+  ['Ceil', madeAlready('Ceil', 'Floor', 'Round', 'Sign')],
+  ['Floor', madeAlready('Ceil', 'Floor', 'Round', 'Sign')],
+  ['Round', madeAlready('Ceil', 'Floor', 'Round', 'Sign')],
+  ['Sign', madeAlready('Sign')],
   ['Mul', neutral(1, true)],
   ['Div', neutral(1, false)],
   ['Add', neutral(0, true)],
@@ -165,11 +181,15 @@ function beforeReshapes({ editor, node, facts }: Question): string | undefined {
   return undefined;
 }
 
+/** Done twice they change nothing. */
+const selfInverse = ['Neg', 'Not', 'BitwiseNot'];
+
 /** The value that the node's first output always equals, or undefined. */
 export function passedThrough(question: Question): string | undefined {
   const { node } = question;
   if (!isDefaultDomain(node.domain)) return undefined;
   if (reshapers.has(node.opType)) return beforeReshapes(question);
+  if (selfInverse.includes(node.opType)) return madeBy(question.editor, node.inputs[0], node.opType)?.inputs[0];
   const index = rules.get(node.opType)?.(question);
   const source = index === undefined ? undefined : node.inputs[index];
   return source === '' ? undefined : source;

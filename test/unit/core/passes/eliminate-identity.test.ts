@@ -19,6 +19,32 @@ async function keeps(before: Model): Promise<void> {
   expect(opsOf(after.model)).toEqual(opsOf(before));
 }
 
+describe('eliminate-identity: done twice', () => {
+  const twice = (op: string, parts = {}) =>
+    model({
+      inputs: { x: [2, 3] },
+      outputs: ['y'],
+      nodes: [`a = ${op}(x)`, `b = ${op}(a)`, 'y = Identity(b)'],
+      ...parts,
+    });
+  for (const op of ['Relu', 'Abs', 'Ceil', 'Floor', 'Round', 'Sign'])
+    it(`${op} of ${op}`, () => removes(twice(op), [op]).then(() => {}));
+  it('Round of Floor', () =>
+    removes(model({ inputs: { x: [2, 3] }, outputs: ['y'], nodes: ['a = Floor(x)', 'y = Round(a)'] }), ['Floor']).then(
+      () => {},
+    ));
+  it('Neg of Neg, Not of Not', async () => {
+    const nodes = (op: string) => [`a = ${op}(x)`, `b = ${op}(a)`, `y = ${op}(b)`];
+    const bool = { x: { dtype: 'bool', shape: [2, 3] } } as const;
+    await removes(model({ inputs: { x: [2, 3] }, outputs: ['y'], nodes: nodes('Neg') }), ['Neg', 'Neg']);
+    await removes(model({ inputs: bool, outputs: ['y'], nodes: nodes('Not') }), ['Not', 'Not']);
+  });
+  it('not Floor of Sigmoid, nor Relu of Neg', async () => {
+    await keeps(model({ inputs: { x: [2, 3] }, outputs: ['y'], nodes: ['a = Sigmoid(x)', 'y = Floor(a)'] }));
+    await keeps(model({ inputs: { x: [2, 3] }, outputs: ['y'], nodes: ['a = Neg(x)', 'y = Relu(a)'] }));
+  });
+});
+
 describe('eliminate-identity: what goes', () => {
   const one = (text: string, attributes = {}, weights = {}, opset = 17) =>
     model({
@@ -56,6 +82,8 @@ describe('eliminate-identity: what goes', () => {
     ['Add of 0', one('b = Add(a, k)', {}, { k: scalar(0) })],
     ['Sub of 0', one('b = Sub(a, k)', {}, { k: scalar(0) })],
     ['Pow of 1', one('b = Pow(a, k)', {}, { k: scalar(1) })],
+    ['Relu of Relu', one('b = Relu(a)')],
+    ['Abs of what is not negative', one('b = Abs(a)')],
     ['Reshape to the same shape', one('b = Reshape(a, s)', {}, { s: ints(2, -1) })],
     ['Flatten of a matrix', one('b = Flatten(a)', { axis: 1 })],
   ];

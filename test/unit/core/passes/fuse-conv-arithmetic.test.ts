@@ -116,6 +116,21 @@ describe('fuse-conv-arithmetic: before the Conv', () => {
       }),
       ['Add', 'Conv'],
     ).then(() => {}));
+  const normalization = { s: noise('s', [4]), t: noise('t', [4]), m: noise('m', [4]), v: tensor([4], [1, 2, 0.5, 3]) };
+
+  it('a BatchNormalization, without padding', () =>
+    fuses(conv({ weights: normalization, nodes: ['a = BatchNormalization(x, s, t, m, v)', 'y = Conv(a, w, b)'] }), [
+      'Conv',
+    ]).then(() => {}));
+
+  it('a BatchNormalization stays with padding, where its offset would stay and save nothing', () =>
+    leaves(
+      conv({
+        weights: normalization,
+        nodes: ['a = BatchNormalization(x, s, t, m, v)', node('y = Conv(a, w, b)', { pads: [1, 1, 1, 1] })],
+      }),
+    ));
+
   it('can be switched off', async () => {
     const before = conv({ weights: { k: scalar(0.5) }, nodes: ['s = Mul(x, k)', 'y = Conv(s, w, b)'] });
     expect(fired(await apply(before, [id], { params: { [id]: { before: false } } }), id)).toBe(0);
