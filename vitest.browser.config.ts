@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that drive the built app in a real Chromium. One at a time: two cores cannot measure two things. */
 export default defineConfig({
-  define: { __WHITTLE_VERSION__: JSON.stringify('test') },
+  define: { __WHITTLE_VERSION__: JSON.stringify('test'), __WHITTLE_ENGINE__: JSON.stringify('test') },
   test: {
     include: ['test/browser/**/*.test.ts'],
     environment: 'node',

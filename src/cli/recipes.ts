@@ -14,6 +14,9 @@ export async function recipeFromFile(path: string): Promise<Recipe> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
+    // The likeliest mistake: presets have an option of their own.
+    if (findPreset(path))
+      throw new UsageError(`There is no file ${path}; the preset of this name is --preset ${path}.`);
     throw new StudioError('file/unreadable', { name: path, reason: (error as Error).message }, error);
   }
   let json: unknown;

@@ -16,7 +16,7 @@ import { createBrowserHost } from './worker/browser-host.ts';
 import { type SensitivityOptions, TransformSession } from './worker/transform-session.ts';
 
 /** Bumped with the runtime: results of another version are measured anew. */
-export const ENGINE_KEY = `whittle ${__WHITTLE_VERSION__}, onnxruntime-web 1.30.0`;
+export const ENGINE_KEY = `whittle ${__WHITTLE_VERSION__} ${__WHITTLE_ENGINE__}, onnxruntime-web 1.30.0`;
 
 export interface OpenModel {
   readonly files: ModelFileSet;

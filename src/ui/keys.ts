@@ -12,6 +12,8 @@ import { needsFreeHands, needsModel, needsReport, type Shortcut } from './comman
 
 const plain = (key: string) => (event: KeyboardEvent) =>
   !event.ctrlKey && !event.metaKey && !event.altKey && event.key.toLowerCase() === key;
+/** The views are numbered as their tabs stand; two have their letter as well. */
+const either = (key: string, letter: string) => (event: KeyboardEvent) => plain(key)(event) || plain(letter)(event);
 const withControl = (key: string, shift: boolean) => (event: KeyboardEvent) =>
   (event.ctrlKey || event.metaKey) && !event.altKey && event.shiftKey === shift && event.key.toLowerCase() === key;
 
@@ -132,29 +134,29 @@ export const shortcuts: readonly Shortcut[] = [
   },
   {
     keys: ['5'],
-    does: 'Profile: time of each node, roofline',
+    does: 'Graph',
     group: 'View',
-    matches: plain('5'),
+    words: 'nodes g',
+    matches: either('5', 'g'),
     blocked: needsModel,
-    run: toView('profile'),
+    run: toView('graph'),
   },
   {
-    keys: ['D'],
+    keys: ['6'],
     does: 'Diff',
     group: 'View',
-    words: 'changes',
-    matches: plain('d'),
+    words: 'changes d',
+    matches: either('6', 'd'),
     blocked: needsModel,
     run: toView('diff'),
   },
   {
-    keys: ['G'],
-    does: 'Graph',
+    keys: ['7'],
+    does: 'Profile: time of each node, roofline',
     group: 'View',
-    words: 'nodes',
-    matches: plain('g'),
+    matches: plain('7'),
     blocked: needsModel,
-    run: toView('graph'),
+    run: toView('profile'),
   },
   {
     keys: ['P'],

@@ -27,7 +27,7 @@ async function onProfile(body: (opened: AppPage) => Promise<void>, options: Opti
       .locator('article[data-variant] button[aria-pressed]', { hasText: 'INT8 dynamic, per channel' })
       .first()
       .click();
-    await page.keyboard.press('5');
+    await page.keyboard.press('7');
     await body(opened);
     expect(opened.problems).toEqual([]);
   } finally {
@@ -115,7 +115,7 @@ describe('the profile on WASM', () => {
         .getByLabel('Colour by')
         .locator('option', { hasText: 'Share of latency' })
         .waitFor({ state: 'attached' });
-      await page.keyboard.press('5');
+      await page.keyboard.press('7');
       await page.waitForTimeout(800);
       await page.reload();
       // Profile and ceilings are still there.

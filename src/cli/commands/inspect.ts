@@ -56,6 +56,7 @@ function describe(name: string, fileBytes: number, card: ModelCard): string {
   const lines = [
     `${name}  ${formatBytes(fileBytes)}`,
     `${weights.parameters.toLocaleString('en')} parameters, ${nodes.all} nodes, opset ${opsetText.join(', ') || 'not given'}, IR ${irVersion}${producer ? `, by ${producer}` : ''}`,
+    ...card.warnings.map(({ text, advice }) => `Warning: ${text}\n  ${advice}`),
     section('Inputs', card.inputs.map(valueText)),
     section('Outputs', card.outputs.map(valueText)),
     section(

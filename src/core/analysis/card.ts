@@ -10,6 +10,7 @@ import { type OpCount, opHistogram } from './histogram.ts';
 import { memoryPlan } from './liveness.ts';
 import { type Portability, portabilityOf } from './portability.ts';
 import { type QuantizationHint, quantizationOf } from './quantization-hint.ts';
+import { type ModelWarning, modelWarnings } from './warnings.ts';
 import { type WeightSummary, weightSummary } from './weights.ts';
 
 export interface CardValue {
@@ -52,6 +53,8 @@ export interface ModelCard {
     readonly peakValues: readonly { readonly value: string; readonly bytes: number }[];
     readonly unknownValues: number;
   };
+  /** What will keep it from running. */
+  readonly warnings: readonly ModelWarning[];
   /** What the file declares and its operators contradict. */
   readonly notes: readonly ShapeNote[];
 }
@@ -93,6 +96,7 @@ export function describeModel(model: Model, options: DescribeOptions = {}): Mode
     quantization: quantizationOf(model),
     portability: portabilityOf(model, shapes),
     ...(isConcrete && predictions(model, shapes)),
+    warnings: modelWarnings(model, shapes),
     notes: shapes.notes.slice(0, shownNotes),
   };
 }

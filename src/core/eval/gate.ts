@@ -51,7 +51,22 @@ export function judge(input: GateInput): VerdictRecord {
       worse: null,
       worseInterval: null,
     };
-  return verdictOf(input, before, after, worseningOf(input, before, after));
+  const share = original.notFiniteShare ?? 0;
+  if (share === 1)
+    return {
+      verdict: 'not-evaluated',
+      reason:
+        'The original gives nothing but NaN and infinity on these inputs, so there is nothing to agree with: choose inputs that it is made for.',
+      worse: null,
+      worseInterval: null,
+    };
+  const record = verdictOf(input, before, after, worseningOf(input, before, after));
+  return share > 0 ? { ...record, reason: `${record.reason} ${cautionOf(share)}` } : record;
+}
+
+function cautionOf(share: number): string {
+  const percent = Math.max(0.1, share * 100).toFixed(1);
+  return `Of the original’s values ${percent} % are NaN or infinite on these inputs; where the variant’s are the same they count as agreeing.`;
 }
 
 function worseningOf(

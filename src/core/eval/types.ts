@@ -53,6 +53,8 @@ export interface Evaluation {
   /** For the primary metric (the first of the definition's list). Absent where the metric is not a ratio of sums. */
   readonly scores?: SampleScores | undefined;
   readonly n: number;
+  /** Share, 0 to 1, of the values to agree with that are NaN or infinite; absent where none is. */
+  readonly notFiniteShare?: number | undefined;
   /** Human-readable examples of what went wrong (e.g. expected against read text), at most 20. */
   readonly examples?: readonly { readonly expected: string; readonly got: string }[] | undefined;
 }

@@ -188,6 +188,8 @@ export const evaluationSchema = z.object({
     .object({ numerators: z.array(z.number()), denominators: z.array(z.number()), continuous: z.boolean().optional() })
     .optional(),
   n: z.number().int(),
+  /** Of the values to agree with: NaN or infinite. Absent where none is. */
+  notFiniteShare: z.number().optional(),
   examples: z.array(z.object({ expected: z.string(), got: z.string() })).optional(),
 });
 

@@ -1,3 +1,4 @@
+import { useState } from 'react';
 import type { FreeInput } from '../../core/analysis/default-inputs.ts';
 import type { TaskRef } from '../../core/study/schema.ts';
 import controls from '../components/controls.module.css';
@@ -108,9 +109,13 @@ function InputForm({ input, declared, onChange, onSize }: InputFormProps) {
           {declared?.dtype} {formatShape(declared?.shape)}
         </span>
       </div>
+      {declared && !declared.shape && (
+        <SizesOfUnknownRank name={input.name} dims={input.dims} onChange={(dims) => onChange({ dims })} />
+      )}
       <div className={styles.dims}>
         {input.dims.map((size, axis) => {
           const dim = declared?.shape?.[axis];
+          if (!declared?.shape) return null;
           if (typeof dim === 'number') return null;
           return (
             <Field
@@ -164,5 +169,36 @@ function InputForm({ input, declared, onChange, onSize }: InputFormProps) {
         )}
       </div>
     </div>
+  );
+}
+
+/** As they are written in papers and messages: 1, 3, 224, 224. */
+const SIZES = /^\s*(\d{1,7}\s*([,x×]\s*|\s+|$))*$/;
+
+interface SizesProps {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly onChange: (dims: number[]) => void;
+}
+
+/** Where the model does not even say how many dimensions there are. */
+function SizesOfUnknownRank({ name, dims, onChange }: SizesProps) {
+  const [text, setText] = useState(dims.join(', '));
+  const isValid = SIZES.test(text);
+  return (
+    <label className={controls.hint}>
+      Sizes, such as 1, 3, 224, 224{' '}
+      <input
+        className={controls.input}
+        aria-label={`Sizes of ${name}`}
+        aria-invalid={!isValid}
+        value={text}
+        onChange={({ target }) => {
+          setText(target.value);
+          if (SIZES.test(target.value)) onChange((target.value.match(/\d+/g) ?? []).map(Number));
+        }}
+      />
+      {!isValid && ' Whole numbers with commas between.'}
+    </label>
   );
 }

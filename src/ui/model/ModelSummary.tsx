@@ -2,6 +2,7 @@ import { Box } from 'lucide-react';
 import { studio } from '../../state/store.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { Button } from '../components/Button.tsx';
+import { Note } from '../components/Note.tsx';
 import { formatBytes, formatCompact, formatCount, formatShape } from '../format.ts';
 import styles from './model.module.css';
 
@@ -36,6 +37,11 @@ export function ModelSummary() {
           {card.inputs.length > 3 && <div>and {card.inputs.length - 3} more</div>}
         </dd>
       </dl>
+      {card.warnings.map(({ text, advice }) => (
+        <Note key={text} level="warning" advice={advice}>
+          {text}
+        </Note>
+      ))}
     </section>
   );
 }

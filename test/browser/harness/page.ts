@@ -34,7 +34,7 @@ export async function openHarness(name: string): Promise<HarnessPage> {
     base: './',
     publicDir: false,
     logLevel: 'error',
-    define: { __WHITTLE_VERSION__: JSON.stringify('test') },
+    define: { __WHITTLE_VERSION__: JSON.stringify('test'), __WHITTLE_ENGINE__: JSON.stringify('test') },
     worker: { format: 'es' },
     resolve: { conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'development|production'] },
     build: { target: 'es2023', outDir, emptyOutDir: true, minify: false },

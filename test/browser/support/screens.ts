@@ -154,7 +154,7 @@ export const withModel: readonly Screen[] = [
   {
     name: 'profile',
     go: async (page) => {
-      await page.keyboard.press('5');
+      await page.keyboard.press('7');
       await page.getByRole('button', { name: /^Profile (both|it|again)$/ }).click();
       await page.locator('button:enabled', { hasText: 'Profile again' }).waitFor({ timeout: 120_000 });
     },

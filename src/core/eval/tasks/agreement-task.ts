@@ -5,6 +5,7 @@
 import { throwIfCancelled } from '../../base/cancel.ts';
 import { StudioError } from '../../base/errors/index.ts';
 import type { JobContext } from '../../base/progress.ts';
+import type { HostTensor } from '../../step/define.ts';
 import {
   type AgreementTerms,
   addTerms,
@@ -180,6 +181,8 @@ class AgreementSheet {
   readonly #kept = new ScoreSheet('continuous');
   readonly #divergence = new ScoreSheet('continuous');
   readonly #terms: AgreementTerms[] = [];
+  #values = 0;
+  #notFinite = 0;
 
   constructor(
     primary: AgreementPrimary,
@@ -219,6 +222,7 @@ class AgreementSheet {
       const numbers = this.#numbers.get(name);
       cosines += similarity(terms, x, y, isFloating(reference), numbers);
       compared += 1;
+      this.#countNotFinite(reference, y);
       equal += equalCount(x, y);
       entries += y.length;
       if (numbers) {
@@ -242,10 +246,17 @@ class AgreementSheet {
     this.#divergence.add(divergence, rows);
   }
 
+  #countNotFinite(reference: HostTensor, values: ArrayLike<number>): void {
+    if (!isFloating(reference)) return;
+    this.#values += values.length;
+    for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) this.#notFinite += 1;
+  }
+
   evaluation(n: number): Evaluation {
     const sheets = { 'top1-agreement': this.#top1, 'same-values': this.#same, r2: this.#kept, cosine: this.#cosine };
     const metrics = metricsBy[this.#primary].flatMap((definition) => this.#value(definition, n));
-    return { metrics, scores: sheets[this.#primary].scores(), n };
+    const notFinite = this.#notFinite > 0 ? { notFiniteShare: this.#notFinite / this.#values } : {};
+    return { metrics, scores: sheets[this.#primary].scores(), n, ...notFinite };
   }
 
   #value(definition: MetricDefinition, n: number): MetricValue[] {

@@ -101,6 +101,34 @@ function setInput(editor: GraphEditor, node: Node, index: number, name: string):
 
 const FLOAT32_MAX = 3.4028234663852886e38;
 
+/**
+ * Before 7 the second operand was broadcast only where `broadcast` said so, and from `axis` of the first on; without an
+ * axis its last axes met the last ones of the first, which is how it has been ever since.
+ */
+const oldBroadcast: Adapter = ({ node, editor, facts }) => {
+  const axis = intAttr(node, 'broadcast', 0) === 1 ? intAttr(node, 'axis') : undefined;
+  const [a, b] = node.inputs.map((name) => rankOf(facts(name)));
+  const drop = () => {
+    for (const name of ['axis', 'broadcast']) node.attributes.delete(name);
+  };
+  if (axis === undefined) return { edit: drop };
+  if (a === undefined || b === undefined) return refuse(`the ranks of what ${node.opType} broadcasts are unknown`);
+  const behind = a - b - (axis < 0 ? axis + a : axis);
+  const constant = constantInput(editor, node, 1);
+  if (behind === 0) return { edit: drop };
+  if (!constant || behind < 0) return refuse(`${node.opType} broadcasts a computed value along axis ${axis}`);
+  return {
+    edit: () => {
+      drop();
+      const dims = [...constant.dims, ...new Array<number>(behind).fill(1)];
+      setInput(editor, node, 1, editor.addInitializer({ ...constant, name: `${node.inputs[1]}.aligned`, dims }));
+    },
+  };
+};
+
+/** Whether C is broadcast went without saying from 7 on; one that was not has the shape of the result. */
+const oldGemm: Adapter = ({ node }) => ({ edit: () => void node.attributes.delete('broadcast') });
+
 /** Clip-6 has float attributes, of which the missing ones are the largest float32; Clip-11 has optional inputs. */
 const clip: Adapter = ({ node, editor, facts }) => {
   const dtype = facts(node.inputs[0]!)?.dtype;
@@ -160,19 +188,28 @@ const pad: Adapter = ({ node, editor, facts }) => {
 };
 
 /** The ratio is an input from 12 on, and means nothing at inference. */
-const dropout: Adapter = ({ node, editor }) => {
+const dropout: Adapter = ({ node, editor, from }) => {
   const mask = node.outputs[1] ?? '';
   const isMaskRead = mask !== '' && (editor.isGraphOutput(mask) || editor.consumersOf(mask).length > 0);
   if (isMaskRead) return refuse('the mask of a Dropout is read, whose dtype has changed');
-  return { edit: () => void node.attributes.delete('ratio') };
+  if (from < 7 && intAttr(node, 'is_test', 0) !== 1) return refuse('a Dropout is not for inference');
+  return {
+    edit: () => {
+      for (const name of ['ratio', 'is_test']) node.attributes.delete(name);
+    },
+  };
 };
 
 /** Before 14 it is training that has more outputs than one. */
 const batchNormalization: Adapter = ({ node, from }) => {
-  const isTraining = node.outputs.slice(1).some((name) => name !== '');
-  if (from < 7 || isTraining || intAttr(node, 'spatial', 1) !== 1)
-    return refuse('a BatchNormalization is not for inference');
-  return { edit: () => void node.attributes.delete('spatial') };
+  const isTraining =
+    node.outputs.slice(1).some((name) => name !== '') || (from < 7 && intAttr(node, 'is_test', 0) !== 1);
+  if (isTraining || intAttr(node, 'spatial', 1) !== 1) return refuse('a BatchNormalization is not for inference');
+  return {
+    edit: () => {
+      for (const name of ['spatial', 'is_test']) node.attributes.delete(name);
+    },
+  };
 };
 
 /** Upsample and Resize-10 enlarge by repeating: source index = floor(index / scale). */
@@ -259,6 +296,8 @@ interface Change {
 const reductions =
   'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare';
 
+const broadcasting = 'Add And Div Equal Greater Less Mul Or Pow Sub Xor';
+
 /** In the order of their versions. */
 const changes: ReadonlyMap<string, readonly Change[]> = new Map([
   ['Clip', [{ at: 11, oldest: 6, adapter: clip }]],
@@ -280,8 +319,10 @@ const changes: ReadonlyMap<string, readonly Change[]> = new Map([
   ['Softmax', [{ at: 13, oldest: 1, adapter: softmax }]],
   ['LogSoftmax', [{ at: 13, oldest: 1, adapter: softmax }]],
   ['Hardmax', [{ at: 13, oldest: 1, adapter: softmax }]],
-  ['Dropout', [{ at: 12, oldest: 7, adapter: dropout }]],
-  ['BatchNormalization', [{ at: 14, oldest: 7, adapter: batchNormalization }]],
+  ...broadcasting.split(' ').map((name): [string, Change[]] => [name, [{ at: 7, oldest: 6, adapter: oldBroadcast }]]),
+  ['Gemm', [{ at: 7, oldest: 6, adapter: oldGemm }]],
+  ['Dropout', [{ at: 12, oldest: 6, adapter: dropout }]],
+  ['BatchNormalization', [{ at: 14, oldest: 6, adapter: batchNormalization }]],
   ['Upsample', [{ at: 11, oldest: 7, adapter: upsample }]],
   ['Resize', [{ at: 11, oldest: 10, adapter: upsample }]],
   ['RoiAlign', [{ at: 16, oldest: 10, adapter: roiAlign }]],

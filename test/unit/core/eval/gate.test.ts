@@ -96,6 +96,20 @@ describe('judge, error rate, absolute', () => {
   });
 });
 
+describe('judge, where the original gives no numbers', () => {
+  const same = { definition: cer, gate: onePoint, variant: original };
+  it('says how many of its values are NaN or infinite', () => {
+    const { verdict, reason } = judge({ ...same, original: { ...original, notFiniteShare: 0.25 } });
+    expect(verdict).toBe('pass');
+    expect(reason).toContain('25.0 % are NaN or infinite');
+  });
+  it('gives no verdict where all are', () => {
+    const { verdict, reason } = judge({ ...same, original: { ...original, notFiniteShare: 1 } });
+    expect(verdict).toBe('not-evaluated');
+    expect(reason).toContain('nothing but NaN');
+  });
+});
+
 describe('judge, accuracy, relative', () => {
   const right = (n: number, wrong: number) =>
     evaluationOf(accuracy, scoresOf(Array.from({ length: n }, (_, i) => (i < wrong ? 0 : 1))));

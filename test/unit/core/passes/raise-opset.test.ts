@@ -104,6 +104,50 @@ describe('raise-opset', () => {
   for (const [name, opset, nodes, parts] of rewrittenTo21)
     it(`${name}, what changed up to 21`, () => raises(subject(opset, nodes, parts), 21));
 
+  describe('from opset 6, which the runtime does not run: beside what it means written for 17', () => {
+    const weights = { c: noise('c', [3]), w: noise('w', [4, 3]), b: noise('b', [4]), v: tensor([3], [1, 2, 3]) };
+    const aligned = { ...weights, c: tensor([3, 1], [0.5, -1, 2]) };
+    const old = { ...weights, c: tensor([3], [0.5, -1, 2]) };
+    const cases: [string, Parts['nodes'], Parts['nodes'], Partial<Parts>?, Parts['weights']?][] = [
+      ['of equal shapes', ['y = Add(x, x)'], ['y = Add(x, x)']],
+      ['along the last axis', [node('y = Mul(x, b)', { broadcast: 1 })], ['y = Mul(x, b)']],
+      [
+        'along an axis',
+        [node('y = Sub(x, c)', { broadcast: 1, axis: 1 })],
+        ['y = Sub(x, c)'],
+        { weights: old },
+        aligned,
+      ],
+      ['along the last axis by its number', [node('y = Div(x, b)', { broadcast: 1, axis: -1 })], ['y = Div(x, b)']],
+      ['Gemm', [node('y = Gemm(x, w, c)', { broadcast: 1 })], ['y = Gemm(x, w, c)'], { inputs: { x: [2, 4] } }],
+      [
+        'BatchNormalization',
+        [node('y = BatchNormalization(x, c, c, c, v)', { is_test: 1 })],
+        ['y = BatchNormalization(x, c, c, c, v)'],
+      ],
+      ['Dropout', [node('y = Dropout(x)', { is_test: 1, ratio: float(0.4) })], ['y = Identity(x)']],
+    ];
+    for (const [name, nodes, meant, parts, meantWeights] of cases)
+      it(name, async () => {
+        const after = await apply(subject(6, nodes, { weights, ...parts }), [id]);
+        expect(after.advisories).toEqual([]);
+        const expected = subject(17, meant, { weights, ...parts, ...(meantWeights && { weights: meantWeights }) });
+        await expectSameOutputs(expected, after.model);
+      });
+
+    it('refuses a computed value along an axis, and training', async () => {
+      for (const nodes of [
+        ['r = Relu(c)', node('y = Add(x, r)', { broadcast: 1, axis: 1 })],
+        ['y = BatchNormalization(x, c, c, c, v)'],
+        ['y = Dropout(x)'],
+      ]) {
+        const after = await apply(subject(6, nodes, { weights }), [id]);
+        expect(after.advisories.map(({ code }) => code)).toEqual(['raise-opset/refused']);
+        expect(fired(after, id)).toBe(0);
+      }
+    });
+  });
+
   it('refuses GroupNormalization of 18, whose scale had another shape', async () => {
     const before = subject(18, [node('y = GroupNormalization(x, a, a)', { num_groups: 3 })], {
       weights: { a: noise('a', [3]) },
