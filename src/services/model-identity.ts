@@ -13,6 +13,8 @@ export interface ModelIdentity {
 const FULL_HASH_LIMIT_BYTES = 64_000_000;
 const PROBE_BYTES = 65_536;
 const PROBES = 32;
+const PROBE_PREFIX = 'probe-';
+const PROBE_DIGITS = 16;
 
 export async function identifyModel({ graph, others }: ModelFileSet): Promise<ModelIdentity> {
   if (others.length === 0 && graph.file.size <= FULL_HASH_LIMIT_BYTES) {
@@ -20,11 +22,17 @@ export async function identifyModel({ graph, others }: ModelFileSet): Promise<Mo
     return { key: digest, sha256: digest };
   }
   const probe = sha256.create();
-  for (const { path, file } of [graph, ...others]) {
+  // What the graph's own file is called says nothing of the model; its other files are named in it.
+  for (const [path, file] of [['', graph.file] as const, ...others.map((other) => [other.path, other.file] as const)]) {
     probe.update(new TextEncoder().encode(`${path}\0${file.size}\0`));
     for (const slice of probeSlices(file)) probe.update(new Uint8Array(await slice.arrayBuffer()));
   }
-  return { key: `probe-${bytesToHex(probe.digest())}`, sha256: null };
+  return { key: `${PROBE_PREFIX}${bytesToHex(probe.digest())}`, sha256: null };
+}
+
+/** What a link tells a model by that was too large to hash: of slices of its files. Undefined where it was not. */
+export function probeOf(key: string): string | undefined {
+  return key.startsWith(PROBE_PREFIX) ? key.slice(PROBE_PREFIX.length).slice(0, PROBE_DIGITS) : undefined;
 }
 
 async function hashFile(file: Blob): Promise<string> {

@@ -14,6 +14,7 @@ import { nodeExecutor, taskCalibration } from '../node-host.ts';
 import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
 import { chosenRecipe, studyFromLink, withOperatorChoices } from '../recipes.ts';
+import { type FoundSample, findSample } from '../samples.ts';
 import { temporaryStore } from '../store.ts';
 import { chooseTask } from '../tasks.ts';
 import { writeModelFiles, writeTextFile } from '../write-model.ts';
@@ -38,6 +39,7 @@ const options = {
     value: 'PROVIDER',
     help: 'execution provider whose kernels fusions must have: wasm, webgpu, webnn, cpu (default: any)',
   },
+  sample: { type: 'string', value: 'ID', help: 'a sample model, instead of MODEL' },
   task: {
     type: 'string',
     value: 'NAME',
@@ -51,21 +53,25 @@ const options = {
 export const optimize: Command = {
   name: 'optimize',
   usage:
-    'whittle optimize MODEL (--recipe FILE | --preset NAME | --link URL) [--profile NAME] [--for PROVIDER] [--task NAME] [-o OUT] [--json REPORT]',
+    'whittle optimize (MODEL | --sample ID) (--recipe FILE | --preset NAME | --link URL) [--profile NAME] [--for PROVIDER] [--task NAME] [-o OUT] [--json REPORT]',
   summary: 'Applies a recipe and writes the variant.',
   options,
   run: async (args) => {
     const parsed = parseCommandLine(args, options);
-    const [path, ...rest] = parsed.positionals;
-    if (!path || rest.length > 0) throw new UsageError('optimize takes one model.');
-    const given = await chosenRecipe(
+    const sampleId = parsed.string('sample');
+    const [given, ...rest] = parsed.positionals;
+    if (rest.length > 0 || (given === undefined) === (sampleId === undefined))
+      throw new UsageError('optimize takes one model: a file, or --sample ID.');
+    const sample = sampleId === undefined ? undefined : await findSample(sampleId);
+    const path = sample?.modelPath ?? given!;
+    const chosen = await chosenRecipe(
       parsed.string('recipe'),
       parsed.string('preset'),
       parsed.string('link'),
       parsed.string('variant'),
     );
-    const { recipe, notes } = withOperatorChoices(given, parsed.string('profile'), parsed.string('for'));
-    const out = parsed.string('out') ?? defaultOutput(path, recipe);
+    const { recipe, notes } = withOperatorChoices(chosen, parsed.string('profile'), parsed.string('for'));
+    const out = parsed.string('out') ?? defaultOutput(sample ? basename(path) : path, recipe);
 
     const job = terminalJob();
     const file = await openModelFile(path, job);
@@ -78,7 +84,7 @@ export const optimize: Command = {
       job,
       store: temporaryStore(),
       executor: nodeExecutor(),
-      calibration: await chosenCalibration(recipe, parsed, file.model),
+      calibration: await chosenCalibration(recipe, parsed, file.model, sample),
       now: () => performance.now(),
     });
     const files = await saveFiles(model, basename(out));
@@ -100,10 +106,15 @@ export const optimize: Command = {
   },
 };
 
-async function chosenCalibration(recipe: Recipe, parsed: Parsed, model: Model): Promise<CalibrationSource | undefined> {
+async function chosenCalibration(
+  recipe: Recipe,
+  parsed: Parsed,
+  model: Model,
+  sample: FoundSample | undefined,
+): Promise<CalibrationSource | undefined> {
   if (!needsCalibration(recipe)) return undefined;
   const link = parsed.string('link');
-  const task = await chooseTask({ parsed, model, sample: undefined, linked: link ? studyFromLink(link) : undefined });
+  const task = await chooseTask({ parsed, model, sample, linked: link ? studyFromLink(link) : undefined });
   return taskCalibration(await task.prepare());
 }
 

@@ -69,9 +69,11 @@ function tensorRtLlmBody(plan: RecipePlan, notes: NoteTaker): string | undefined
   ) {
     format = 'int4_awq';
     extra = ` --awq_block_size ${number(weightOnly.params, 'blockSize')}`;
-    if (weightOnly.method === 'gptq') notes.isClose('GPTQ: AWQ stands in.');
-    if (!flag(weightOnly.params, 'symmetric')) notes.isClose('Weights are symmetric there.');
-    notes.isExact('AWQ in 4 bits, block size.');
+    const isAwq = weightOnly.method === 'awq';
+    const isSymmetric = flag(weightOnly.params, 'symmetric');
+    if (!isAwq) notes.isClose('GPTQ: AWQ stands in.');
+    if (!isSymmetric) notes.isClose('Weights are symmetric there.');
+    notes.isExact(isAwq && isSymmetric ? 'AWQ in 4 bits, block size.' : '4 bits, block size.');
   } else if (weightOnly && number(weightOnly.params, 'bits') === 4) {
     format = 'int4_wo';
     notes.isClose(`${weightOnly.method}: one scale a channel, round to nearest.`);

@@ -21,7 +21,7 @@ export const stylesheet = [
   '.conditions{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:0}',
   '.conditions dt{color:#4a5460}.conditions dd{margin:0;overflow-wrap:anywhere}',
   'pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f3f4f6;padding:8px 10px;border-radius:6px;font-size:12px;margin:4px 0}',
-  'summary{cursor:pointer}',
+  'summary{cursor:pointer}.paper{display:none}',
   '@media (prefers-color-scheme:dark){body{background:#0e1115;color:#e8ecf0}th,td,.answers>div{border-color:#2e3640}',
   '.answers dt,.answers span,thead th,.hint,.conditions dt{color:#b0b9c3}pre{background:#1f252d}',
   'tr.sender>*{color:#b0b9c3;background:#1f252d}td.pass{color:#4fd1a5}td.fail{color:#ff9d66}td.inconclusive{color:#f0c24a}}',
@@ -29,6 +29,6 @@ export const stylesheet = [
   '@media print{:root{color-scheme:light}@page{size:A4;margin:11mm}body{max-width:none;padding:0;font-size:9.5px;line-height:1.35;color:#000;background:#fff}',
   'h1{font-size:14px}.answer{font-size:16px}.answers strong{font-size:13px}h2{margin:10px 0 3px;font-size:12px;break-after:avoid}',
   'figure,tr,.answers>div{break-inside:avoid}.charts{grid-template-columns:1fr 1fr;gap:6px;margin-top:6px}pre{font-size:8px;padding:3px 5px;background:none;border:1px solid #ccc}',
-  'th,td{padding:1.5px 5px}.answers>div{padding:5px 7px}p,ul{margin:2px 0}.conditions{gap:0 10px}details{display:none}.hint,.answers span{font-size:9px;color:#333}thead th,.answers dt,.conditions dt{color:#333}',
+  'th,td{padding:1.5px 5px}.answers>div{padding:5px 7px}p,ul{margin:2px 0}.conditions{gap:0 10px}details{display:none}.paper{display:block;font-size:8.5px}.hint,.answers span{font-size:9px;color:#333}thead th,.answers dt,.conditions dt{color:#333}',
   'tr.sender>*{color:#333;background:none}td.pass{color:#00694d}td.fail{color:#ad3f00}td.inconclusive{color:#7d5600}}',
 ].join('\n');

@@ -7,7 +7,15 @@ import { sameTarget } from '../study/run.ts';
 import { answerOf, decisions, gateLimit, mainTarget, questionOf, questions, recommended } from './decision.ts';
 import { formatBytes, formatDelta, formatMs } from './format.ts';
 import { stylesheet } from './html-style.ts';
-import { conditionsOf, metricText, type ReportLinks, reproduction, slug, verdictWords } from './parts.ts';
+import {
+  conditionsOf,
+  metricText,
+  type ReportLinks,
+  recipeSummary,
+  reproduction,
+  slug,
+  verdictWords,
+} from './parts.ts';
 import { type ReportRow, reportRows } from './rows.ts';
 import { onlySenders, type SenderRow, senderMemory, senderMetric, senderNote, senderOf, senderRows } from './sender.ts';
 import { latencyChart, metricChart, type SvgChart, sizeChart, xmlText } from './svg.ts';
@@ -198,12 +206,17 @@ function steps(report: Report): string {
 }
 
 function recipes(report: Report): string {
-  return report.variants
-    .filter(({ recipe }) => recipe.steps.length > 0)
+  const changed = report.variants.filter(({ recipe }) => recipe.steps.length > 0);
+  // Paper has no room for the whole of them, which the link and this file hold.
+  const onPaper = changed.map(
+    ({ recipe }) => `<p class="paper"><b>${xmlText(recipe.name)}</b>: ${xmlText(recipeSummary(recipe))}</p>`,
+  );
+  return changed
     .map(
       ({ recipe, facts }) =>
         `<details><summary>${xmlText(recipe.name)} <code>${slug(recipe.name)}.recipe.json</code>${facts ? ` <span class="hint">variant ${xmlText(facts.key.slice(0, 16))}</span>` : ''}</summary><pre>${xmlText(JSON.stringify(recipe, null, 1))}</pre></details>`,
     )
+    .concat(onPaper)
     .join('');
 }
 

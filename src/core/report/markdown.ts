@@ -2,7 +2,7 @@
 import type { Report } from '../study/results.ts';
 import { answerOf, questionOf } from './decision.ts';
 import { formatBytes, formatDelta, formatMs } from './format.ts';
-import { conditionsOf, metricText, type ReportLinks, reproduction, verdictWords } from './parts.ts';
+import { conditionsOf, metricText, type ReportLinks, reproduction, slug, verdictWords } from './parts.ts';
 import { type ReportRow, reportRows } from './rows.ts';
 import { onlySenders, type SenderRow, senderMetric, senderNote, senderOf, senderRows } from './sender.ts';
 
@@ -46,6 +46,7 @@ export function reportMarkdown(report: Report, links: ReportLinks = {}): string 
     '## Reproduce',
     '',
     ...reproduction(report, links).flatMap(({ title, code }) => [`${text(title)}:`, '', fenced(code), '']),
+    ...recipes(report),
   ];
   return `${lines.join('\n').trimEnd()}\n`;
 }
@@ -93,6 +94,18 @@ function notes(rows: readonly ReportRow[]): string[] {
   return lines.length > 0 ? [...lines, ''] : [];
 }
 
+function recipes({ variants }: Report): string[] {
+  const changed = variants.filter(({ recipe }) => recipe.steps.length > 0);
+  if (changed.length === 0) return [];
+  const sections = changed.flatMap(({ recipe }) => [
+    `### ${text(recipe.name)}: ${slug(recipe.name)}.recipe.json`,
+    '',
+    fenced(JSON.stringify(recipe), 'json'),
+    '',
+  ]);
+  return ['## Recipes', '', ...sections];
+}
+
 const line = (cell: readonly string[]): string => `| ${cell.join(' | ')} |`;
 
 /** Names are the user's: nothing in them may become markup or leave its cell. */
@@ -100,8 +113,8 @@ function text(value: string): string {
   return value.replace(/[\r\n]+/g, ' ').replace(/[\\`*_[\]<>|#]/g, (character) => `\\${character}`);
 }
 
-function fenced(code: string): string {
+function fenced(code: string, language = ''): string {
   const longest = Math.max(2, ...[...code.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);
-  return `${fence}\n${code}\n${fence}`;
+  return `${fence}${language}\n${code}\n${fence}`;
 }

@@ -30,6 +30,11 @@ export const modelRefSchema = z.discriminatedUnion('kind', [
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .optional(),
+    /** For files too large to hash as a whole: hexadecimal digits of a hash over slices of them. */
+    probe: z
+      .string()
+      .regex(/^[0-9a-f]{16}$/)
+      .optional(),
     byteLength: z.number().int().min(0),
   }),
   hubRefSchema,

@@ -14,8 +14,11 @@ export function handoversOf(id: string): { readonly name: string; readonly all: 
   const study = history?.present.study;
   const recipe = study?.variants[history?.present.ids.indexOf(id) ?? -1];
   if (!recipe || !model || !study) return { name: '', all: [] };
-  const { name: modelFile } = model;
-  return { name: recipe.name, all: allHandovers({ recipe, modelFile, link: linkTo(study) }) };
+  const { name: modelFile, sha256 } = model;
+  return {
+    name: recipe.name,
+    all: allHandovers({ recipe, modelFile, modelSha256: sha256 ?? undefined, link: linkTo(study) }),
+  };
 }
 
 export async function saveHandover({ fileName, mediaType, text, companions = [] }: Handover): Promise<void> {

@@ -2,6 +2,7 @@
 import { formatBytes } from '../../core/report/format.ts';
 import type { ModelRef, Study } from '../../core/study/schema.ts';
 import type { SharedFigures } from '../../core/study/shared-figures.ts';
+import { probeOf } from '../../services/model-identity.ts';
 import type { LoadedModel } from '../model-slice.ts';
 import { notify } from '../notices.ts';
 import { studio } from '../store.ts';
@@ -37,11 +38,13 @@ export function pendingLinkFor(model: LoadedModel): LinkedStudy | null {
  */
 export function matchOf(
   wanted: ModelRef,
-  { ref, name, sha256, fileBytes }: LoadedModel,
+  { ref, key, name, sha256, fileBytes }: LoadedModel,
 ): 'same' | 'other' | 'unrelated' {
   if (ref.kind === 'sample' || wanted.kind === 'sample') return 'unrelated';
   if (wanted.kind === 'file') {
-    const same = wanted.sha256 ? wanted.sha256 === sha256 : wanted.byteLength === fileBytes;
+    if (wanted.sha256) return wanted.sha256 === sha256 ? 'same' : 'other';
+    // Links of earlier versions have only the size of what is too large to hash.
+    const same = wanted.probe ? wanted.probe === probeOf(key) : wanted.byteLength === fileBytes;
     return same ? 'same' : 'other';
   }
   if (wanted.kind === 'hub') {

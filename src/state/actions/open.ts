@@ -14,6 +14,7 @@ import { type OpenModel, openModel } from '../../services/engine.ts';
 import { fetchFile } from '../../services/fetch-file.ts';
 import { type ModelFileSet, type PickedFile, sortFiles } from '../../services/files.ts';
 import { clearLink } from '../../services/links.ts';
+import { probeOf } from '../../services/model-identity.ts';
 import { fetchSampleModel } from '../../services/samples.ts';
 import { suggestRandomTask } from '../../services/task-suggestions.ts';
 import { arraySignature, carriedRecipe, tensorInputs } from '../card-facts.ts';
@@ -52,8 +53,10 @@ async function openFileModel(files: ModelFileSet): Promise<void> {
     files.graph.file.name,
     async (job) => ({ files, ...(await openModel(files, job)) }),
     ({ opened }) => {
-      const { sha256 } = opened.identity;
-      return { kind: 'file', name: files.graph.file.name, byteLength: bytes, ...(sha256 ? { sha256 } : {}) };
+      const { sha256, key } = opened.identity;
+      const probe = probeOf(key);
+      const identity = { ...(sha256 && { sha256 }), ...(probe && { probe }) };
+      return { kind: 'file', name: files.graph.file.name, byteLength: bytes, ...identity };
     },
   );
 }

@@ -5,6 +5,7 @@ import type { JobContext } from '../../core/base/progress.ts';
 import { keepArrays, restoreUserArrays, userArrayFiles } from '../../services/arrays.ts';
 import { type OpenModel, openModel } from '../../services/engine.ts';
 import type { ModelFileSet } from '../../services/files.ts';
+import { cachedFiles, deleteCached } from '../../services/hub/cache.ts';
 import { loadModelFiles } from '../../services/model-store.ts';
 import { askToWrite, lockProject, projectsInUse } from '../../services/project-lock.ts';
 import {
@@ -196,7 +197,7 @@ export function deleteProject(id: string): Promise<void> {
   });
 }
 
-/** Everything that is stored, but for what other tabs have open. There is no undo: ask first. */
+/** Everything that is stored, downloads from the hub too, but for what other tabs have open. There is no undo: ask first. */
 export function clearEverything(): Promise<void> {
   return told(async () => {
     const own = studio.getState().project?.id;
@@ -204,8 +205,11 @@ export function clearEverything(): Promise<void> {
     const inUse = await projectsInUse();
     if (own) inUse.delete(own);
     await clearProjects(inUse);
+    // Another tab may be reading its model from what was downloaded.
+    if (inUse.size === 0) await deleteCached((await cachedFiles()).map(({ key }) => key));
     await tryAgain();
-    notify({ level: 'success', text: inUse.size > 0 ? 'Cleared all but what other tabs have open.' : 'Cleared.' });
+    const text = inUse.size > 0 ? 'Cleared all but what other tabs have open, and downloads from the hub.' : 'Cleared.';
+    notify({ level: 'success', text });
   });
 }
 

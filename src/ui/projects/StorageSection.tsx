@@ -31,7 +31,7 @@ export function StorageSection({ count }: { readonly count: number }) {
           <p>
             {formatBytes(use.usedBytes)} used of {formatBytes(use.quotaBytes)} that this browser gives
             {use.quotaBytes > 0 && ` (${formatPercent(use.usedBytes / use.quotaBytes, 1)})`}: models, results, downloads
-            of samples.
+            of samples and from the hub.
           </p>
           <meter
             className={styles.meter}
@@ -92,7 +92,7 @@ function ClearEverything({ count }: { readonly count: number }) {
         </div>
       }
     >
-      This deletes every project with its model, settings and results, and all kept measurements.
+      This deletes every project with its model, settings and results, all kept measurements and downloads from the hub.
     </Note>
   );
 }

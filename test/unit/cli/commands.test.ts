@@ -139,6 +139,15 @@ describe('inspect --memory', () => {
 });
 
 describe('optimize', () => {
+  test('a sample by its id, as reports write it: the result lies where the command was given', async () => {
+    const { code, stdout } = await whittle(['optimize', '--sample', 'ocr-cls', '--preset', 'simplify']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('nodes');
+    expect(readdirSync(folder).filter((name) => name.startsWith('ch_ppocr'))).toHaveLength(1);
+    const both = await whittle(['optimize', model, '--sample', 'ocr-cls', '--preset', 'simplify']);
+    expect(both.code).toBe(2);
+  });
+
   test('a preset: a file with the suffix, which carries its recipe', async () => {
     const { code, stdout } = await whittle(['optimize', model, '--preset', 'fp16']);
     expect(code).toBe(0);

@@ -133,13 +133,16 @@ describe('own figures for a link', () => {
 
 describe('the model that a link means', () => {
   const sha = 'ab'.repeat(32);
-  const file = { ref: { kind: 'file' }, name: 'net.onnx', sha256: sha, fileBytes: 100 } as LoadedModel;
+  const file = { ref: { kind: 'file' }, key: sha, name: 'net.onnx', sha256: sha, fileBytes: 100 } as LoadedModel;
+  const large = { ...file, key: `probe-1234567890abcdef${'0'.repeat(48)}`, sha256: null };
   const wanted = { kind: 'file', name: 'other name.onnx', byteLength: 100 } as const;
   it.each([
     ['the very file, whatever its name', { ...wanted, sha256: sha }, file, 'same'],
     ['as large but with other contents', { ...wanted, sha256: 'cd'.repeat(32) }, file, 'other'],
-    ['too large to be hashed: by its size', wanted, { ...file, sha256: null }, 'same'],
-    ['of another size', { ...wanted, byteLength: 99 }, { ...file, sha256: null }, 'other'],
+    ['too large to be hashed: by slices of it', { ...wanted, probe: '1234567890abcdef' }, large, 'same'],
+    ['too large to be hashed, and as large: other weights', { ...wanted, probe: '1234567890abcdee' }, large, 'other'],
+    ['too large to be hashed, in an old link: by its size', wanted, large, 'same'],
+    ['of another size', { ...wanted, byteLength: 99 }, large, 'other'],
     ['a sample, opened instead', wanted, { ...file, ref: { kind: 'sample', id: 'x' } }, 'unrelated'],
     [
       'the address',

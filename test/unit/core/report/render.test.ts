@@ -1,6 +1,7 @@
 /** Written forms of a report: whole, escaped, and the same figures in each. */
 import { describe, expect, test } from 'vitest';
 import { answerOf, decisions, mainTarget, questionOf, recommended } from '../../../../src/core/report/decision.ts';
+import { recipeSummary, reproduction } from '../../../../src/core/report/parts.ts';
 import { renderReport, reportFormatOf, reportFormats } from '../../../../src/core/report/render.ts';
 import { describeDevice } from '../../../../src/core/study/device.ts';
 import { type Report, reportSchema } from '../../../../src/core/study/results.ts';
@@ -240,3 +241,58 @@ function parseCsv(text: string): string[][] {
   }
   return rows.slice(0, -1);
 }
+
+const LINK = 'https://example.test/#w1.abc';
+const steps = [
+  { id: 'eliminate-identity', params: {} },
+  { id: 'dynamic-int8', params: { granularity: 'tensor' } },
+];
+const withSteps = (): Report => {
+  const made = report();
+  const variants = made.variants.map((variant, at) =>
+    at > 0 ? { ...variant, recipe: { ...variant.recipe, steps } } : variant,
+  );
+  return { ...made, variants };
+};
+const named = (ref: Report['model']['ref'], task: Report['task']['ref'] = report().task.ref): Report => {
+  const made = withSteps();
+  return { ...made, model: { ...made.model, name: 'A title of ours', ref }, task: { ...made.task, ref: task } };
+};
+
+describe('how to get it again', () => {
+  test.each([
+    [{ kind: 'sample', id: 'ocr-cls' }, '--sample ocr-cls'],
+    [{ kind: 'file', name: "it's mine.onnx", byteLength: 1 }, `'it'\\''s mine.onnx'`],
+    [{ kind: 'url', url: 'https://a.test/x/net%20b.onnx?download=1' }, `'net b.onnx'`],
+    [{ kind: 'hub', repo: 'org/name', revision: 'main', path: 'onnx/model_fp16.onnx' }, 'model_fp16.onnx'],
+  ] as const)('the command line takes %j', (ref, argument) => {
+    const lines = reproduction(named(ref), { link: LINK }).map(({ code }) => code);
+    expect(lines[0]).toBe(LINK);
+    expect(lines[1]).toBe(`whittle compare ${argument} --link '${LINK}'`);
+    expect(lines[2]!.startsWith(`whittle optimize ${argument} --recipe `)).toBe(true);
+  });
+
+  test('with the arrays that a link cannot carry', () => {
+    const ref = { kind: 'file', name: 'm.onnx', byteLength: 1 } as const;
+    const line = (names: string[]) => reproduction(named(ref, { kind: 'files', names }), { link: LINK })[1]!.code;
+    expect(line(['a.npz'])).toBe(`whittle compare m.onnx --inputs a.npz --link '${LINK}'`);
+    expect(line(Array.from({ length: 9 }, (_, i) => `${i}.npy`))).toContain('--inputs FOLDER --link');
+  });
+
+  test('Markdown holds every recipe, and paper a line of each', () => {
+    const made = withSteps();
+    const recipes = made.variants.map(({ recipe }) => recipe).filter(({ steps }) => steps.length > 0);
+    expect(recipes.length).toBeGreaterThan(1);
+    const markdown = renderReport(made, 'md');
+    const blocks = [...markdown.matchAll(/^```json\n(.*)\n```$/gm)].map(([, json]) => JSON.parse(json!) as unknown);
+    expect(blocks).toEqual(recipes.map((recipe) => JSON.parse(JSON.stringify(recipe))));
+    const html = renderReport(made, 'html');
+    for (const recipe of recipes) expect(html).toContain(`<p class="paper"><b>${recipe.name}</b>: `);
+  });
+
+  test('a recipe on paper: what was set, and how many steps stand as they come', () => {
+    const plain = ['a', 'b', 'c', 'd'].map((id) => ({ id, params: {} }));
+    const recipe = { ...report().variants[1]!.recipe, steps: [...plain, { id: 'e', params: { bits: 4 } }] };
+    expect(recipeSummary(recipe)).toBe('a to d (4 steps as they come), then e (bits: 4)');
+  });
+});
