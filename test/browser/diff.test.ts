@@ -51,7 +51,7 @@ describe('diff', () => {
     });
   });
 
-  test('two variants against each other, the sides swapped, on a phone in the dark', async () => {
+  test('the sides swapped, and two variants against each other, on a phone in the dark', async () => {
     await onModel({ width: 390, dark: true }, async (page) => {
       await select(page, 'INT4 RTN');
       await page.getByRole('button', { name: 'Diff', exact: true }).click();
@@ -61,6 +61,33 @@ describe('diff', () => {
       await page.getByRole('button', { name: 'Swap the sides' }).click();
       await page.getByText(`${after} nodes became ${before}`).waitFor({ timeout: 60_000 });
       await expectAccessible(page, 'diff, 390 px, dark');
+
+      const view = page.getByRole('region', { name: /^Difference between/ });
+      const side = (label: string) => view.locator('label', { hasText: label }).locator('select');
+      const titles = () => view.locator('[data-item] button').allTextContents();
+      await side('Before').selectOption({ label: 'Original' });
+      await side('After').selectOption({ label: 'B INT8 dynamic, per channel' });
+      await page.getByText(/6 nodes became \d+/).waitFor({ timeout: 60_000 });
+      expect((await titles()).filter((title) => /Dynamic INT8$/.test(title))).toHaveLength(2);
+      expect(await nodes.textContent()).not.toContain('known against the original');
+      expect(await view.getByLabel('Step that did it').count()).toBe(1);
+      await side('Before').selectOption({ label: 'A Simplify only' });
+      await page.getByText(/^4 nodes became/).waitFor({ timeout: 60_000 });
+      expect(await view.getAttribute('aria-label')).toBe(
+        'Difference between Simplify only and INT8 dynamic, per channel',
+      );
+      // Both dense layers have become integer kernels; Relu and Softmax are the same on both sides.
+      expect(await nodes.textContent()).toMatch(
+        /^4 nodes became 13: 2 replaced, 9 added, 2 unchanged\. Weights: 38\.4\skB became 10\.\d\skB\. Which step did what is known against the original only\.$/,
+      );
+      expect((await titles()).filter((title) => title.startsWith('Replaced'))).toEqual([
+        'Replaced: Gemm → Add',
+        'Replaced: MatMul → Mul',
+      ]);
+      expect((await titles()).filter((title) => title === 'Added: MatMulInteger')).toHaveLength(2);
+      // No step is named, and none can be asked for.
+      expect((await titles()).every((title) => /^(Replaced|Added): \w+( → \w+)?$/.test(title))).toBe(true);
+      expect(await view.getByLabel('Step that did it').count()).toBe(0);
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
     });
   });
