@@ -34,7 +34,8 @@ export async function provenRun(options: RunStepsOptions, steps: readonly Planne
   for (let culprits = 0; ; culprits++) {
     const left = guard.allowed(steps);
     const found = await prover.errorOf(go.run.model, precisionOf(firedIn(go.run, left)));
-    if (found.error <= found.tolerance) return guard.result(go, keptProof(found, prover, culprits));
+    if (found.error <= found.tolerance)
+      return guard.result(go, keptProof(found, prover, culprits > 0 ? guard.rolledBack.size : 0));
     if (culprits === 0 && !(await prover.isRepeatable()))
       return guard.result(go, skippedProof('the original gives other outputs each time it runs'));
     if (culprits === MAX_CULPRITS) {
@@ -161,14 +162,18 @@ function growthIn(row: StepRecord): RolledBack {
   };
 }
 
-function keptProof({ output, error, tolerance }: OutputError, prover: Prover, culprits: number): ProofRecord {
+function keptProof({ output, error, tolerance }: OutputError, prover: Prover, undone: number): ProofRecord {
   const { samples, taskSamples } = prover;
   const inputs = samples === 1 ? '1 input' : `${samples} inputs`;
   const whose =
     taskSamples === 0 ? '' : taskSamples === samples ? ' of the task' : `, ${taskSamples} of them the task's`;
+  const subject =
+    undone === 0
+      ? 'The'
+      : `Without the ${undone === 1 ? 'step that was' : `${undone} steps that were`} taken back, the`;
   return {
-    status: culprits > 0 ? 'rolled-back' : 'kept',
-    reason: `The simplified model gives the original's outputs on ${inputs}${whose}: largest error ${error.toPrecision(2)} of an output's range.`,
+    status: undone > 0 ? 'rolled-back' : 'kept',
+    reason: `${subject} simplified model gives the original's outputs on ${inputs}${whose}: largest error ${error.toPrecision(2)} of an output's range.`,
     samples,
     maxRelativeError: error,
     output: output ?? null,

@@ -1,16 +1,8 @@
 /** What the run does with steps that lie: one that computes something else, one that makes the model larger. */
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
 import { quietJob } from '../../../../src/core/base/progress.ts';
-import type { Model } from '../../../../src/core/ir/types.ts';
 import { stepRegistry } from '../../../../src/core/recipe/registry.ts';
-import {
-  defineStep,
-  type Executor,
-  runsEverywhere,
-  type StepContext,
-  type StepDefinition,
-} from '../../../../src/core/step/define.ts';
+import type { Executor, StepDefinition } from '../../../../src/core/step/define.ts';
 import { runSteps } from '../../../../src/core/step/run-steps.ts';
 import { ledgerStepSchema, proofSchema } from '../../../../src/core/study/results.ts';
 import {
@@ -25,42 +17,7 @@ import {
   ortExecutor,
   scalar,
 } from '../passes/helpers.ts';
-
-const subject = (): Model =>
-  model({
-    inputs: { x: ['n', 8] },
-    outputs: ['y', 'z'],
-    weights: { w: noise('w', [8, 8]), b: noise('b', [8]), two: scalar(2) },
-    nodes: ['m = MatMul(x, w)', 'a = Add(m, b)', 'i = Identity(a)', 'y = Relu(i)', 'z = Mul(a, two)'],
-  });
-
-function stepThat(id: string, run: (ctx: StepContext) => void, rest: Partial<StepDefinition> = {}) {
-  const definition = defineStep({
-    id,
-    title: `The step ${id}`,
-    summary: '',
-    section: 'fusion',
-    order: 250,
-    params: z.object({}),
-    precision: 'exact-within-fp',
-    needs: {},
-    source: 'none',
-    runsOn: () => runsEverywhere,
-    run: async (ctx) => run(ctx),
-    ...rest,
-  } as StepDefinition);
-  return { definition, params: {} };
-}
-
-/** Relu becomes LeakyRelu, once. */
-const wrong = (id = 'wrong') =>
-  stepThat(id, ({ model: draft, ledger }) => {
-    for (const relu of draft.graph.nodes)
-      if (relu.opType === 'Relu') {
-        relu.opType = 'LeakyRelu';
-        ledger.record('made it leaky', ['y']);
-      }
-  });
+import { stepThat, subject, wrong } from './wrong-steps.ts';
 
 const real = (id: string) => {
   const definition = stepRegistry.get(id)!;
