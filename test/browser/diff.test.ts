@@ -1,6 +1,6 @@
 // What a recipe did to the graph, on the built page; reports and hand-over, which leave it as files.
 import { readFileSync } from 'node:fs';
-import type { Page } from 'playwright-core';
+import type { Download, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible } from './support/accessible.ts';
 import { type App, onDropped, startApp, waitForRun } from './support/app.ts';
@@ -142,4 +142,84 @@ describe('what leaves the page', () => {
       expect(readFileSync(await download.path(), 'utf8')).toContain('OnnxBlockWiseRtnQuantization');
     });
   });
+
+  test('every tool: its file is saved and copied as it is shown, says what maps, and names what has no counterpart', async () => {
+    await onModel({}, async (page) => {
+      await page.getByRole('button', { name: /Variant$/ }).click();
+      await page.getByRole('menuitem', { name: /^INT8 static, calibrated/ }).click();
+      const namesOf = (tools: Awaited<ReturnType<typeof handedOver>>) =>
+        Object.values(tools).map((files) => files.map(({ name }) => name).join(' and '));
+      const all = [
+        'recipe.json',
+        'quantize_onnxruntime.py',
+        'olive.yaml',
+        'quantize_modelopt.py',
+        'quantize_llmcompressor.py',
+        'quantize_llamacpp.sh',
+        'serve_vllm.sh',
+        'serve_tensorrt_llm.sh',
+      ];
+      expect(namesOf(await handedOver(page, 'INT4 RTN'))).toEqual(all);
+      // Olive reads calibration inputs by a script, which lies beside its configuration.
+      const static8 = await handedOver(page, 'INT8 static, calibrated');
+      expect(namesOf(static8)).toEqual(all.with(2, 'olive.yaml and calibration.py'));
+      const [olive, calibration] = static8['Olive run configuration (YAML)']!;
+      expect(olive!.text).toContain('"user_script": "calibration.py"');
+      expect(calibration!.text).toContain('def calibration_inputs(');
+      const simplified = await handedOver(page, 'Simplify only');
+      expect(simplified['NVIDIA Model Optimizer (Python)']).toEqual([]);
+      expect(simplified['llama.cpp (llama-quantize)']).toEqual([]);
+    });
+  });
 });
+
+/**
+ * Goes through all tools for one variant: what each saves is what it shows and copies, under a header of what maps.
+ * @returns the files of each tool; none for a tool that says that it has no counterpart
+ */
+async function handedOver(page: Page, variant: string) {
+  const name = page.locator('article[data-variant] button[aria-pressed]', { hasText: variant }).first();
+  await name.click();
+  await page.getByRole('button', { name: 'Download' }).click();
+  await page.getByRole('menuitem', { name: /^Hand over/ }).click();
+  const dialog = page.getByRole('dialog', { name: `Hand over ${await name.textContent()}` });
+  await dialog.getByRole('tab').first().waitFor();
+  const tools: Record<string, { name: string; text: string }[]> = {};
+  for (const tab of await dialog.getByRole('tab').all()) {
+    await tab.click();
+    const title = (await tab.textContent())!.replace(/ (exact|approximately|not there)$/, '');
+    const files: { name: string; text: string }[] = [];
+    tools[title] = files;
+    if ((await tab.textContent())!.endsWith('not there')) {
+      await dialog.getByText('This tool has no counterpart of the recipe.').waitFor();
+      expect(await dialog.getByRole('heading', { name: 'No counterpart there' }).count(), title).toBe(1);
+      expect(await dialog.getByRole('button', { name: 'Copy' }).count(), title).toBe(0);
+      continue;
+    }
+    const save = dialog.getByRole('button', { name: /\.(json|py|yaml|sh)$/ });
+    const expected = (await save.textContent())!.trim().split(' and ');
+    const saved: Download[] = [];
+    const note = (download: Download) => saved.push(download);
+    page.on('download', note);
+    await save.click();
+    await expect.poll(() => saved.map((download) => download.suggestedFilename())).toEqual(expected);
+    page.off('download', note);
+    for (const download of saved)
+      files.push({ name: download.suggestedFilename(), text: readFileSync(await download.path(), 'utf8') });
+    const { text } = files[0]!;
+    expect(await dialog.getByRole('region', { name: expected[0]! }).textContent(), title).toBe(text);
+    await dialog.getByRole('button', { name: 'Copy' }).click();
+    await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe(text);
+    // Every sentence of the dialog is in the file, wrapped as comments; JSON has none.
+    if (expected[0] === 'recipe.json') continue;
+    const header = text.replace(/\n# ?/g, ' ').replace(/\s+/g, ' ');
+    expect(header, title).toMatch(/Made by Whittle for classifier\.onnx( \(SHA-256 [0-9a-f]+\))?\. Written for /);
+    expect(header, title).toMatch(/Maps exactly: -|Only approximately: -/);
+    const sentences = await dialog.locator('#handover-panel li').allTextContents();
+    expect(sentences.length, title).toBeGreaterThan(0);
+    for (const sentence of sentences) expect(header, title).toContain(`- ${sentence.replace(/\s+/g, ' ')}`);
+  }
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  return tools;
+}

@@ -74,6 +74,49 @@ describe('the recipe form', () => {
   });
 });
 
+describe('where it runs', () => {
+  test('names every runtime with its verdict, and what the INT4 variant is tied to', async () => {
+    await onModel(async ({ page }) => {
+      await page.getByRole('button', { name: 'Run all' }).click();
+      await waitForRun(page);
+      await page.keyboard.press('3');
+      const fits = page.getByRole('region', { name: 'Where it runs' });
+      const verdicts = async () => {
+        const rows = await fits
+          .locator('tbody tr')
+          .evaluateAll((all) => all.map((row) => [...row.children].map((cell) => (cell.textContent ?? '').trim())));
+        return Object.fromEntries(rows.map(([title, , fit, why]) => [title, { fit, why }]));
+      };
+      const tied = page.getByRole('heading', { name: 'What ties it down' });
+
+      await select(page, 'Original');
+      await expect.poll(async () => (await verdicts()).TensorRT?.fit).toBe('runs, documented');
+      expect(Object.keys(await verdicts())).toEqual([
+        'onnxruntime, CPU',
+        'onnxruntime-web, WASM',
+        'onnxruntime-web, WebGPU',
+        'onnxruntime-web, WebNN',
+        'TensorRT',
+        'OpenVINO',
+        'QNN (onnxruntime)',
+        'Core ML (onnxruntime)',
+        'DirectML (onnxruntime)',
+      ]);
+      expect(await tied.count()).toBe(0);
+
+      await select(page, 'INT4 RTN');
+      await tied.waitFor();
+      await page.getByText(/^MatMulNBits: operators of onnxruntime, not of the ONNX standard/).waitFor();
+      const int4 = await verdicts();
+      expect(int4.TensorRT!.fit).toBe('does not run, documented');
+      expect(int4.TensorRT!.why).toContain('MatMulNBits');
+      for (const measured of ['onnxruntime, CPU', 'onnxruntime-web, WASM'])
+        expect(int4[measured]).toEqual({ fit: 'runs, measured', why: '—' });
+      await expectAccessible(page, 'where it runs');
+    });
+  });
+});
+
 describe('layers', () => {
   test('the error lens names the layers that differ, sorts them, and says when it is stale', async () => {
     await onModel(async ({ page }) => {
