@@ -184,9 +184,14 @@ test('headers: every script has the policy of what it does as a worker', async (
   }
 });
 
-test('nothing that the app itself does is stopped: a run, every view, the hub, present, share, exports', async () => {
+test('nothing that the app itself does is stopped, and only its own host is asked: a run, every view, present, share, exports, the hub', async () => {
   const { page, context, problems, violations } = await visit(app.url);
+  const asked: string[] = [];
+  context.on('request', (request) => asked.push(request.url()));
+  page.on('websocket', (socket) => asked.push(socket.url()));
   try {
+    // Once more from the start, now that requests are noted.
+    await page.reload();
     await page.getByRole('button', { name: /Voice activity/ }).click();
     await waitForRun(page);
     for (const key of ['2', '3', '4', '5', 'd', 'g', '1']) {
@@ -219,6 +224,10 @@ test('nothing that the app itself does is stopped: a run, every view, the hub, p
     await expect
       .poll(() => downloads.map((name) => name.slice(name.lastIndexOf('.'))).sort())
       .toEqual(['.html', '.md', '.png']);
+    // Nobody is told: so far the app's own host was asked, by its workers too, and nobody else.
+    expect(asked.some((address) => address.endsWith('.wasm'))).toBe(true);
+    const own = new URL(app.url).origin;
+    expect(asked.filter((address) => new URL(address).origin !== own)).toEqual([]);
     await page.evaluate((address) => localStorage.setItem('whittle.hub-host', address), hub.url);
     await page.reload();
     await page.locator('article[data-variant]').first().waitFor();
@@ -228,6 +237,7 @@ test('nothing that the app itself does is stopped: a run, every view, the hub, p
     await dialog.getByRole('button', { name: 'List files' }).click();
     await dialog.getByRole('button', { name: /^Download .* and open$/ }).click();
     await page.getByRole('button', { name: /^small/ }).waitFor();
+    expect(asked.some((address) => address.startsWith(hub.url))).toBe(true);
     expect(await violations()).toEqual([]);
     expect(problems).toEqual([]);
   } finally {
