@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
-import { headers, serviceWorker, workerFileNames } from './scripts/lib/build-plugins.mjs';
+import { headers, reportSchema, serviceWorker, workerFileNames } from './scripts/lib/build-plugins.mjs';
 import { engineHash } from './scripts/lib/engine-hash.mjs';
 import { isolation } from './scripts/lib/headers.mjs';
 
@@ -10,7 +10,7 @@ const { version } = JSON.parse(readFileSync(new URL('./package.json', import.met
 export default defineConfig({
   // Relative, so that one build runs under any path of a static host.
   base: './',
-  plugins: [react(), headers(), serviceWorker()],
+  plugins: [react(), headers(), reportSchema(), serviceWorker()],
   define: { __WHITTLE_VERSION__: JSON.stringify(version), __WHITTLE_ENGINE__: JSON.stringify(engineHash()) },
   worker: {
     format: 'es',

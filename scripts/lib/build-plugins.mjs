@@ -1,4 +1,5 @@
 // What the build does beside bundling: policies into the page and beside it.
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
@@ -40,6 +41,20 @@ export function headers() {
     },
     generateBundle() {
       this.emitFile({ type: 'asset', fileName: '_headers', source: headersFile() });
+    },
+  };
+}
+
+/**
+ * The schema of report.json, published beside the page.
+ * @returns {import('vite').Plugin}
+ */
+export function reportSchema() {
+  return {
+    name: 'whittle-report-schema',
+    generateBundle() {
+      const source = readFileSync(`${root}docs/report.schema.json`);
+      this.emitFile({ type: 'asset', fileName: 'report.schema.json', source });
     },
   };
 }

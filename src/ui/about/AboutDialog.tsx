@@ -67,7 +67,13 @@ export default function AboutDialog() {
           </li>
         </ol>
         {open && <Policy />}
-        <p className={controls.hint}>Whittle {__WHITTLE_VERSION__}, Apache-2.0.</p>
+        <p className={controls.hint}>
+          Whittle {__WHITTLE_VERSION__}, Apache-2.0. Reports as JSON follow{' '}
+          <a href="./report.schema.json" target="_blank" rel="noreferrer">
+            a published schema
+          </a>
+          .
+        </p>
       </div>
     </Modal>
   );

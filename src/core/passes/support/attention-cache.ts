@@ -6,7 +6,6 @@ import { type Operand, traceOperand } from './attention-operands.ts';
 import type { AttentionMatch } from './attention-pattern.ts';
 import { type FactLookup, sameShape } from './facts.ts';
 import { madeBy } from './pattern.ts';
-import { isOp } from './scopes.ts';
 
 interface Joined {
   /** [batch, heads, earlier length, size] */
@@ -28,14 +27,13 @@ export interface AttentionCache {
 export function cacheOf(
   editor: GraphEditor,
   facts: FactLookup,
-  { query, key, value, scores }: AttentionMatch,
+  { query, key, value }: AttentionMatch,
 ): AttentionCache | undefined {
   const [k, v] = [key, value].map((operand) => joinedOf(editor, facts, operand));
   if (!k || !v || k.concat === v.concat) return undefined;
   const pasts = [k.past, v.past].map((name) => facts(name)?.shape);
-  // The standard operator refuses keys and values of two lengths.
-  const axes = isOp(scores, 'Attention') ? 2 : 3;
-  if (!sameShape(pasts[0]?.slice(0, axes), pasts[1]?.slice(0, axes))) return undefined;
+  // Of the lengths, the attention itself says that keys and values are as many in all, and those of this call are below.
+  if (!sameShape(pasts[0]?.slice(0, 2), pasts[1]?.slice(0, 2))) return undefined;
   // The operator takes the new keys to be as many as the queries.
   const lengths = [k.added.length, v.added.length];
   return sameShape(lengths, [query.length, query.length]) ? { key: k, value: v } : undefined;

@@ -2,7 +2,7 @@
 import { intAttr } from '../../ir/attributes.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
-import type { Node } from '../../ir/types.ts';
+import type { Dim, Node } from '../../ir/types.ts';
 import { type Operand, scaleOf, swapsHeads, traceOperand } from './attention-operands.ts';
 import { matchStandardAttention } from './attention-standard.ts';
 import { scalarOf } from './constants.ts';
@@ -60,7 +60,8 @@ function matchWritten(editor: GraphEditor, softmax: Node, facts: FactLookup): At
   const query = traceOperand(editor, facts, scores.product.inputs[0]!, false);
   const key = traceOperand(editor, facts, scores.product.inputs[1]!, true);
   const value = traceOperand(editor, facts, tail.product.inputs[1]!, false);
-  if (!query || !key || !value || !fitTogether(query, key, value)) return undefined;
+  const width = facts(softmax.outputs[0]!)?.shape?.[3];
+  if (!query || !key || !value || !fitTogether(query, key, value, width)) return undefined;
   if ([value.byHead, value.bySequence].some((form) => form && form.factor !== 1)) return undefined;
   const { factor, maskings } = scores;
   return {
@@ -77,12 +78,18 @@ function matchWritten(editor: GraphEditor, softmax: Node, facts: FactLookup): At
   };
 }
 
-function fitTogether(query: Operand, key: Operand, value: Operand): boolean {
+/**
+ * Exporters may give the lengths of earlier keys and values two names. That there are as many values as probabilities
+ * is what their product says; so it is enough that there are as many probabilities as keys.
+ * @param width of the probabilities
+ */
+function fitTogether(query: Operand, key: Operand, value: Operand, width: Dim | undefined): boolean {
   return (
     query.heads === key.heads &&
     key.heads === value.heads &&
     query.size === key.size &&
-    sameShape([query.batch, key.batch, key.length], [key.batch, value.batch, value.length])
+    sameShape([query.batch, key.batch], [key.batch, value.batch]) &&
+    (sameShape([key.length], [value.length]) || sameShape([key.length], [width ?? null]))
   );
 }
 

@@ -171,6 +171,36 @@ describe('cancel-transposes', () => {
     await becomes(made([...nodes, node('z = Transpose(b)', toFirst)], { outputs: ['y', 'z'] }), ['Tanh', 'Identity']);
   });
 
+  it('layers and normalizations along the last axis, which stays the last', async () => {
+    const swapped = { perm: [1, 0, 2] };
+    await becomes(
+      made(
+        [
+          node('a = Transpose(x)', swapped),
+          node('b = LayerNormalization(a, g)', { axis: -1 }),
+          'c = MatMul(b, w)',
+          node('y = Transpose(c)', swapped),
+        ],
+        { inputs: { x: ['b', 7, 4] }, weights: { g: noise('g', [4]), w: noise('w', [4, 5]) } },
+      ),
+      ['LayerNormalization', 'MatMul'],
+      1e-5,
+    );
+    await stays(
+      made(
+        [
+          node('a = Transpose(x)', swap),
+          node('b = LayerNormalization(a, g)', { axis: -1 }),
+          node('y = Transpose(b)', swap),
+        ],
+        {
+          inputs: { x: ['b', 7, 4] },
+          weights: { g: noise('g', [7]) },
+        },
+      ),
+    );
+  });
+
   it('the default order of a Transpose, of a matrix', async () => {
     await becomes(
       made(['a = Transpose(x)', 'b = Add(a, bias)', 'y = Transpose(b)'], {

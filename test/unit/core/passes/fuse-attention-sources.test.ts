@@ -39,6 +39,17 @@ it('a cache of earlier keys and values becomes part of it, with biases, and outp
   expect(after.graph.nodes[0]!.outputs.slice(1)).toEqual(['ka', 'vt']);
 });
 
+it('a cache whose keys and values have lengths of two names, as dynamo writes it', async () => {
+  const before = model({
+    inputs: { ...own, pv: ['b', heads, 'r', size] },
+    outputs: ['y', 'ka', 'vt'],
+    weights,
+    nodes: joined(softmax('s')),
+  });
+  const after = await fuses(before, [MHA]);
+  expect(after.graph.nodes[0]!.inputs.slice(-2)).toEqual(['pk', 'pv']);
+});
+
 it('an empty cache, and a scale behind the join', async () => {
   const nodes = joined(softmax('s')).map((item) =>
     item instanceof Object && item.outputs[0] === 'kb'

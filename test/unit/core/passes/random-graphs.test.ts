@@ -1,8 +1,9 @@
 /**
- * Random graphs out of the pieces in ./pieces: every graph must keep its outputs under every pass alone, under all of
- * them, and under random choices of them in random order. Many graphs are checked as one model; one that fails is then
- * taken alone, shrunk by fast-check and printed.
- * WHITTLE_RANDOM_GRAPHS sets how many graphs, WHITTLE_RANDOM_SEED where they start.
+ * Random graphs out of the pieces in ./pieces: every graph must keep its outputs under all passes, under a random choice
+ * of them in random order, and under a few of them alone, which takes all passes in turn. Many graphs are checked as one
+ * model; one that fails is then taken alone, shrunk by fast-check and printed.
+ * WHITTLE_RANDOM_GRAPHS sets how many graphs, WHITTLE_RANDOM_SEED where they start, WHITTLE_RANDOM_ALONE how many passes
+ * each batch meets alone.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -16,7 +17,7 @@ const count = Number(process.env.WHITTLE_RANDOM_GRAPHS ?? 2000);
 const firstSeed = Number(process.env.WHITTLE_RANDOM_SEED ?? 1);
 // The time that the runtime takes for a session grows with the square of its nodes.
 const BATCH = 10;
-const ALONE_PER_BATCH = 1;
+const ALONE_PER_BATCH = Number(process.env.WHITTLE_RANDOM_ALONE ?? 3);
 const BATCHES_PER_TEST = 10;
 const opsets = [17, 13, 21, 14, 18, 20, 23];
 const SHRINK_MS = 20_000;

@@ -182,11 +182,17 @@ export const swapsMatrices = (perm: Perm): boolean =>
   perm.length >= 2 &&
   perm.every((axis, at) => axis === (at === perm.length - 1 ? at - 1 : at === perm.length - 2 ? at + 1 : at));
 
-/** With a matrix of the model on either side; it is turned as well and changes sides. */
+const keepsLast = (perm: Perm): boolean => perm.at(-1) === perm.length - 1;
+
+/**
+ * With a matrix of the model: on the right it stays where the last axis does; otherwise, on either side, it is turned as
+ * well and changes sides.
+ */
 const product: Rule = (question) => {
   const { editor, node, perm, isTurned } = question;
   const flow = node.inputs.findIndex(isTurned);
   const weight = editor.constantOf(node.inputs[1 - flow] ?? '');
+  if (flow === 0 && weight?.dims.length === 2 && keepsLast(perm)) return { flows: [0] };
   if (!swapsMatrices(perm) || weight?.dims.length !== 2 || !canTurn(question, 1 - flow)) return undefined;
   return {
     flows: [flow],
@@ -196,12 +202,20 @@ const product: Rule = (question) => {
   };
 };
 
+/** Of the last axis alone. */
+const normalization: Rule = (question) => {
+  const { node, perm } = question;
+  const isOfLast = [-1, perm.length - 1].includes(intAttr(node, 'axis', -1));
+  return isOfLast && keepsLast(perm) && node.outputs.length === 1 ? firstFlows(question) : undefined;
+};
+
 const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ...unary.map((op): [string, Rule] => [op, firstFlows]),
   ...[...broadcastOps, ...comparisonOps, 'Where', 'PRelu'].map((op): [string, Rule] => [op, broadcast]),
   ...['Softmax', 'LogSoftmax', 'Hardmax'].map((op): [string, Rule] => [op, alongAxis]),
   ...reduceOps.map((op): [string, Rule] => [op, reduce]),
   ...['QuantizeLinear', 'DequantizeLinear'].map((op): [string, Rule] => [op, quantization]),
+  ...['LayerNormalization', 'RMSNormalization'].map((op): [string, Rule] => [op, normalization]),
   ['Split', split],
   ['Concat', concat],
   ['Pad', pad],
