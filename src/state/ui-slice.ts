@@ -1,4 +1,5 @@
 /** How the window stands: nothing that is part of the study. */
+import type { ErrorRecord } from '../core/base/errors/index.ts';
 import type { NodeLabels, NodeValues } from '../core/graph-view/node-values.ts';
 import type { Capabilities } from '../runtime/capabilities.ts';
 import { applyTheme, type ThemeChoice, writeTheme } from '../services/preferences.ts';
@@ -31,6 +32,8 @@ export interface UiSlice {
   panel: Panel | null;
   /** What the dialog of the hub begins with. */
   hubText: string;
+  /** Why it was opened again, where that can be put right in it. */
+  hubError: ErrorRecord | null;
   capabilities: Capabilities | null;
   /** A new version of the app waits for a reload. */
   updateReady: boolean;
@@ -47,14 +50,18 @@ export interface UiSlice {
   setTheme(theme: ThemeChoice): void;
   setLayersTab(tab: LayersTab): void;
   openPanel(panel: Panel | null): void;
-  /** The dialog of the hub, with a repository's name or address to begin with. */
-  openHub(text: string): void;
+  /**
+   * The dialog of the hub, with a repository's name or address to begin with.
+   * @param error of that repository: the dialog begins with it, and asks nobody
+   */
+  openHub(text: string, error?: ErrorRecord | null): void;
 }
 
 export const createUiSlice: SliceCreator<UiSlice> = (set, get) => ({
   theme: 'system',
   panel: null,
   hubText: '',
+  hubError: null,
   capabilities: null,
   updateReady: false,
   layersTab: 'error',
@@ -79,5 +86,5 @@ export const createUiSlice: SliceCreator<UiSlice> = (set, get) => ({
   },
   setLayersTab: (layersTab) => set({ layersTab }),
   openPanel: (panel) => set({ panel }),
-  openHub: (hubText) => set({ panel: 'hub', hubText }),
+  openHub: (hubText, hubError = null) => set({ panel: 'hub', hubText, hubError }),
 });

@@ -1,4 +1,5 @@
 // Models from a hub, on the built page, against a server on this machine that speaks the hub's addresses.
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -6,13 +7,15 @@ import { concatParts } from '../../src/core/base/byte-parts.ts';
 import { memorySource } from '../../src/core/base/memory-source.ts';
 import { readModel } from '../../src/core/onnx/read.ts';
 import { writeModel } from '../../src/core/onnx/write.ts';
-import { decodeStudy } from '../../src/core/study/link.ts';
+import { decodeStudy, encodeStudy } from '../../src/core/study/link.ts';
+import { studySchema } from '../../src/core/study/schema.ts';
 import { expectAccessible } from './support/accessible.ts';
 import { type App, startApp, waitForRun } from './support/app.ts';
 import { type HubServer, startHub } from './support/hub-server.ts';
 import { smallClassifier } from './support/models.ts';
 
 const TOKEN = 'hf_testtokenthatmustnotleak';
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 
 let app: App;
@@ -41,6 +44,10 @@ beforeAll(async () => {
   });
   hub.repositories.set('acme/large', { files: new Map([['model.onnx', large]]) });
   hub.repositories.set('acme/gated', { gated: TOKEN, files: new Map([['model.onnx', await smallClassifier()]]) });
+  hub.repositories.set('acme/small', { files: new Map([['model.onnx', await smallClassifier()]]) });
+  hub.repositories.set('acme/incomplete', {
+    files: new Map([['onnx/model_fp16.onnx', await concatParts(apart.graph)]]),
+  });
   hub.repositories.set('acme/torch-only', { files: new Map([['weights.safetensors', text('x')]]) });
 });
 afterAll(async () => {
@@ -55,6 +62,7 @@ beforeEach(() => {
     breakAfter: [],
     version: '1',
     down: false,
+    damaged: false,
   });
 });
 
@@ -116,6 +124,10 @@ describe('a repository by name', () => {
       await opened(page);
       const fetched = hub.downloads().map(({ path }) => decodeURIComponent(path).replace(/^.*\||\?.*$/g, ''));
       expect(fetched).toEqual(['onnx/model_fp16.onnx', 'onnx/model_fp16.onnx_data']);
+      // The small ones beside it come from the hub itself; what says nothing of the model stays there.
+      const resolved = hub.seen.map(({ path }) => /\/resolve\/[0-9a-f]{40}\/(.+)$/.exec(path)?.[1]);
+      expect(resolved).toEqual(expect.arrayContaining(['config.json', 'tokenizer.json']));
+      expect(resolved).not.toContain('README.md');
       await page.getByRole('button', { name: /^text-direction\.v2, model_fp16/ }).click();
       await page.getByRole('menuitem', { name: /^About this model/ }).click();
       await page.getByText('pp-lcnet, TextLineOrientation').waitFor();
@@ -239,6 +251,114 @@ describe('a download that is interrupted', () => {
   });
 });
 
+describe('files that are not what they should be', () => {
+  test('damaged on the way: said by name, nothing of it is kept, and the next download is whole', async () => {
+    await onPage(async (page) => {
+      hub.mood.damaged = true;
+      await list(page, 'acme/small');
+      await download(page);
+      await page
+        .getByText(/model\.onnx arrived damaged: its hash is [0-9a-f]{12}, and it should be [0-9a-f]{12}\./)
+        .first()
+        .waitFor();
+      expect(await page.locator('article[data-variant]').count()).toBe(0);
+      hub.mood.damaged = false;
+      await list(page, 'acme/small');
+      await dialog(page)
+        .getByRole('button', { name: /^Download .* and open$/ })
+        .waitFor();
+      expect(await dialog(page).textContent()).not.toMatch(/here already|On this device: /);
+      await download(page);
+      await opened(page);
+      expect(hub.downloads().map(({ range }) => range)).toEqual([undefined, undefined]);
+    });
+  });
+
+  test('a graph whose weights the repository does not have: the file that is missing is named', async () => {
+    await onPage(async (page) => {
+      await list(page, 'acme/incomplete');
+      await download(page);
+      await page
+        .getByText('onnx/model_fp16.onnx keeps weights in model_fp16.onnx_data, which acme/incomplete does not have.')
+        .first()
+        .waitFor();
+      expect(await page.locator('article[data-variant]').count()).toBe(0);
+    });
+  });
+
+  test('another file than the link’s, by its hash: nothing of it is fetched', async () => {
+    const repo = 'acme/small';
+    const model = { kind: 'hub', repo, revision: hub.commitOf(repo), path: 'model.onnx', byteLength: 100_000 };
+    const link = (sha256: string) =>
+      `#${encodeStudy(studySchema.parse({ model: { ...model, sha256 }, variants: [{}], task: { kind: 'random' } }))}`;
+    const fetched = async (page: Page) => page.getByRole('button', { name: /^Download 100(\.0)?\skB/ }).click();
+    await onPage(
+      async (page) => {
+        await fetched(page);
+        await page.getByText('model.onnx of acme/small is not the file that the link was made with.').first().waitFor();
+        expect(hub.downloads()).toEqual([]);
+        // The same link with the file's own hash opens it.
+        await page.goto('about:blank');
+        await page.goto(app.url + link(sha256(hub.repositories.get(repo)!.files.get('model.onnx')!)));
+        await fetched(page);
+        await opened(page);
+      },
+      { fragment: link('0'.repeat(64)) },
+    );
+  });
+});
+
+test('downloads are deleted a repository at a time, and what is left opens without asking anybody', async () => {
+  await onPage(async (page) => {
+    const kept = dialog(page).locator('details', { hasText: /^On this device: / });
+    const again = async (name: string) => {
+      await page.getByRole('button', { name: /^(small|text-direction\.v2)/ }).click();
+      await page.getByRole('menuitem', { name: /Hugging Face/ }).click();
+      await dialog(page)
+        .getByLabel(/^Repository/)
+        .fill(name);
+      await dialog(page).getByRole('button', { name: 'List files' }).click();
+    };
+    await list(page, 'acme/small');
+    await download(page);
+    await opened(page);
+    await again('acme/text-direction.v2');
+    await dialog(page).getByRole('radio', { name: 'onnx/model_fp16.onnx' }).check();
+    await download(page);
+    await page.getByRole('button', { name: /^text-direction\.v2/ }).waitFor();
+    await again('acme/small');
+    await dialog(page).getByText('It is on this device already.').waitFor();
+    await kept.locator('summary').click();
+    const rows = kept.locator('li');
+    expect(await rows.allTextContents()).toEqual([
+      expect.stringContaining('acme/small'),
+      expect.stringContaining('acme/text-direction.v2'),
+    ]);
+    const folders = () =>
+      page.evaluate(async () => {
+        const cache = await (await navigator.storage.getDirectory()).getDirectoryHandle('hub');
+        let count = 0;
+        for await (const _ of cache.keys()) count += 1;
+        return count;
+      });
+    const before = await folders();
+    await kept.getByRole('button', { name: 'Delete the files of acme/small' }).click();
+    await expect.poll(() => rows.count()).toBe(1);
+    expect(await folders()).toBe(before - 1);
+    // The table above does not go on saying that it is here.
+    await dialog(page)
+      .getByRole('button', { name: /^Download .* and open$/ })
+      .waitFor();
+
+    hub.seen.length = 0;
+    await kept.getByRole('button', { name: 'Open onnx/model_fp16.onnx' }).click();
+    await dialog(page).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: /^text-direction\.v2/ }).waitFor();
+    await opened(page);
+    expect(hub.seen).toEqual([]);
+  });
+});
+
 describe('a gated repository', () => {
   test('says so, takes a token, sends it to the hub alone and keeps it nowhere', async () => {
     await onPage(async (page) => {
@@ -317,6 +437,7 @@ describe('a link to a model of the hub', () => {
         revision: hub.commitOf('acme/large'),
         path: 'model.onnx',
         byteLength: large.length,
+        sha256: sha256(large),
       });
     });
     hub.seen.length = 0;

@@ -1,5 +1,5 @@
 /** Models from the hub: what the dialog and the start page do. */
-import { StudioError } from '../../core/base/errors/index.ts';
+import { StudioError, toErrorRecord } from '../../core/base/errors/index.ts';
 import { parseHubAddress } from '../../core/hub/address.ts';
 import type { HubRef } from '../../core/hub/ref.ts';
 import { groupVariants, type HubVariant } from '../../core/hub/variants.ts';
@@ -109,7 +109,8 @@ async function openHub(
   if (!(problem instanceof StudioError)) return;
   if (problem.code === 'hub/more-to-download') onMore?.(Number(problem.data.needed));
   // What a token can solve is asked for where it can be given.
-  if (problem.code === 'hub/gated' || problem.code === 'hub/token-refused') studio.getState().openHub(repo);
+  if (problem.code === 'hub/gated' || problem.code === 'hub/token-refused')
+    studio.getState().openHub(repo, toErrorRecord(problem));
 }
 
 /** "all-MiniLM-L6-v2, model_q4f16" */

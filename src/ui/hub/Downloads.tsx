@@ -38,12 +38,17 @@ const refOf = ({ repo, commit, path, sha256 }: CachedFile): HubRef => ({
 });
 
 /** What was downloaded: opens without asking anybody, and goes when it is told to. */
-export function Downloads() {
+export function Downloads({ onDelete }: { readonly onDelete: () => void }) {
   const [files, setFiles] = useState<readonly CachedFile[]>([]);
   const busy = useStudio((state) => state.opening !== null);
   const refresh = () => void cachedFiles().then(setFiles);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a download that ended changes it
   useEffect(refresh, [busy]);
+  const remove = async (own: readonly CachedFile[]) => {
+    await deleteCached(own.map(({ key }) => key));
+    refresh();
+    onDelete();
+  };
   if (files.length === 0) return null;
   const kept = byRepository(files);
   const total = kept.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -62,7 +67,7 @@ export function Downloads() {
               look="quiet"
               aria-label={`Delete the files of ${repo}`}
               disabled={busy}
-              onClick={() => void deleteCached(own.map(({ key }) => key)).then(refresh)}
+              onClick={() => void remove(own)}
             >
               <Trash2 size={15} />
             </Button>

@@ -19,14 +19,16 @@ interface FilePickerProps {
   readonly listing: HubListing;
   /** What the address named, to begin with. */
   readonly path: string | null;
+  /** How often something was deleted beside it: what is here is looked for anew. */
+  readonly deletions: number;
 }
 
 /** A repository's models as a table, one of them chosen, and what it would cost to download it. */
-export function FilePicker({ listing, path }: FilePickerProps) {
+export function FilePicker({ listing, path, deletions }: FilePickerProps) {
   const variants = useMemo(() => groupVariants(listing.files), [listing]);
   const [chosen, setChosen] = useState(() => preferredVariant(variants, path)?.graph.path ?? null);
   const busy = useStudio((state) => state.opening !== null);
-  const here = useBytesHere(listing);
+  const here = useBytesHere(listing, deletions);
   const variant = variants.find(({ graph }) => graph.path === chosen);
   const facts = { repo: listing.repo, revision: listing.revision, files: listing.files.length };
   if (!variant) return <ErrorNote error={toErrorRecord(new StudioError('hub/no-models', facts))} />;
@@ -81,10 +83,10 @@ export function FilePicker({ listing, path }: FilePickerProps) {
 }
 
 /** Of this repository at this commit, by path. */
-function useBytesHere({ host, repo, commit }: HubListing): ReadonlyMap<string, number> {
+function useBytesHere({ host, repo, commit }: HubListing, deletions: number): ReadonlyMap<string, number> {
   const [here, setHere] = useState<ReadonlyMap<string, number>>(new Map());
   const opening = useStudio((state) => state.opening !== null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a download that ended changes it
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a download that ended changes it, as does what was deleted
   useEffect(() => {
     let current = true;
     void cachedFiles().then((files) => {
@@ -94,7 +96,7 @@ function useBytesHere({ host, repo, commit }: HubListing): ReadonlyMap<string, n
     return () => {
       current = false;
     };
-  }, [host, repo, commit, opening]);
+  }, [host, repo, commit, opening, deletions]);
   return here;
 }
 

@@ -27,13 +27,13 @@ export default function HubDialog() {
 
 function Finder() {
   const asked = useStudio((state) => state.hubText);
-  const openError = useStudio((state) => state.openError);
   const [text, setText] = useState(asked);
   const [revision, setRevision] = useState('');
   const [listing, setListing] = useState<HubListing | null>(null);
-  const [error, setError] = useState<ErrorRecord | null>(openError?.code.startsWith('hub/') ? openError : null);
+  const [error, setError] = useState<ErrorRecord | null>(() => studio.getState().hubError);
   const [asking, setAsking] = useState<AbortController | null>(null);
   const [host, setHost] = useState(hubAccess().host);
+  const [deletions, setDeletions] = useState(0);
   const running = useRef<AbortController | null>(null);
 
   const list = async () => {
@@ -122,8 +122,10 @@ function Finder() {
         </p>
       )}
       {error && <ErrorNote error={error} />}
-      {listing && <FilePicker key={`${listing.repo}@${listing.commit}`} listing={listing} path={path} />}
-      <Downloads />
+      {listing && (
+        <FilePicker key={`${listing.repo}@${listing.commit}`} listing={listing} path={path} deletions={deletions} />
+      )}
+      <Downloads onDelete={() => setDeletions((count) => count + 1)} />
       <p className={controls.hint}>
         {hostName(host)} is asked only when you press a button here. It learns which files you fetch; your model, your
         data and your results are not sent anywhere.

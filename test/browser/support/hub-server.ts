@@ -1,6 +1,7 @@
 /**
  * A hub of repositories on this machine that speaks the addresses of huggingface.co: an API origin with model info, paged
- * listings and redirects, and a second origin that the large files come from. It can be slow, busy, and break off.
+ * listings and redirects, and a second origin that the large files come from. It can be slow, busy, break off, and
+ * damage what it sends.
  */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -36,6 +37,8 @@ export interface HubServer {
     /** Part of the large files' ETags. */
     version: string;
     down: boolean;
+    /** Sends large files with their last byte turned over. */
+    damaged: boolean;
   };
   readonly downloads: () => Seen[];
   commitOf(repo: string): string;
@@ -66,6 +69,7 @@ export async function startHub(): Promise<HubServer> {
     breakAfter: [],
     version: '1',
     down: false,
+    damaged: false,
   };
   const commitOf = (repo: string) => hash('sha1', repo);
   const note = (origin: Seen['origin'], request: IncomingMessage): Seen => {
@@ -84,7 +88,9 @@ export async function startHub(): Promise<HubServer> {
     ];
     const bytes = repositories.get(repo)?.files.get(path);
     if (!bytes) return void response.writeHead(403, CORS).end('no such signature');
-    void sendBody(bytes, request, response, entry, mood);
+    const sent = Uint8Array.from(bytes);
+    if (mood.damaged) sent[sent.length - 1]! ^= 0xff;
+    void sendBody(sent, request, response, entry, mood);
   });
   const cdnUrl = await listen(cdn);
 
