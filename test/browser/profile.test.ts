@@ -52,6 +52,14 @@ async function profile(page: Page): Promise<void> {
   await page.locator('button:enabled', { hasText: 'Profile again' }).waitFor({ timeout: 120_000 });
 }
 
+/** The least and the greatest figure of a column as they are written, one behind the other. */
+function endsOf(rows: readonly Record<string, string>[], column: string, figure: RegExp): string {
+  const value = (text: string) => Number.parseFloat(text.replace('\u2212', '-'));
+  const figures = rows.flatMap((row) => figure.exec(row[column]!.replace(/\s/g, ' '))?.[0] ?? []);
+  const sorted = figures.toSorted((a, b) => value(a) - value(b));
+  return `${sorted[0]}${sorted.at(-1)}`;
+}
+
 const selectedRows = (page: Page) => page.locator('tr[data-selected] button').allTextContents();
 
 describe('the profile on WASM', () => {
@@ -111,11 +119,22 @@ describe('the profile on WASM', () => {
       await page.getByRole('button', { name: 'Time', exact: true }).click();
       await page.getByRole('button', { name: 'Show in graph' }).click();
       await page.getByRole('button', { name: 'Graph', exact: true, pressed: true }).waitFor();
+      // The variant's kernel of the layer that was clicked is selected there.
+      const layer = /dense[12]/.exec(`${name} ${first}`)![0];
+      const panel = page.getByRole('complementary', { name: `Node ${layer}_quant`, exact: true });
+      await panel.getByRole('heading', { name: 'MatMulInteger', exact: true }).waitFor();
+      await expect.poll(() => panel.textContent()).toContain(`from ${layer}`);
       await page
         .getByLabel('Colour by')
         .locator('option', { hasText: 'Share of latency' })
         .waitFor({ state: 'attached' });
+      // And back: what is chosen in the graph is what the profile points at.
+      await page.getByRole('combobox', { name: 'Find nodes, operators, tensors' }).fill('softmax');
+      await page.keyboard.press('Enter');
+      await page.getByRole('complementary', { name: 'Node softmax' }).waitFor();
+      await page.getByRole('application').focus();
       await page.keyboard.press('7');
+      await expect.poll(() => selectedRows(page)).toEqual(['softmax']);
       await page.waitForTimeout(800);
       await page.reload();
       // Profile and ceilings are still there.
@@ -134,7 +153,7 @@ describe('the profile on WASM', () => {
     });
   });
 
-  test('with optimization off every node is one of the file, also on a phone and in the dark', async () => {
+  test('with optimization off every node is one of the file and coloured by all that was measured, on a phone and in the dark', async () => {
     await onProfile(
       async ({ page }) => {
         await page.getByRole('button', { name: 'As in the file' }).click();
@@ -145,6 +164,42 @@ describe('the profile on WASM', () => {
         await expectAccessible(page, 'profile, dark, narrow');
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         expect(overflow).toBeLessThanOrEqual(0);
+
+        // All that the graph can be coloured by, once it is measured.
+        await page.keyboard.press('4');
+        await page.getByRole('button', { name: 'Where does the error come from?' }).click();
+        await page.getByRole('button', { name: 'Look again' }).waitFor({ timeout: 60_000 });
+        const errors = await table(page, 'Error by layer');
+        await page.getByRole('button', { name: 'Sensitivity', exact: true }).click();
+        await page.getByRole('button', { name: 'Measure each layer' }).click();
+        await page.getByRole('button', { name: 'Measure again' }).waitFor({ timeout: 90_000 });
+        const losses = await table(page, 'SQNR of the layer');
+        await page.keyboard.press('g');
+        await page.getByRole('application').waitFor({ timeout: 60_000 });
+        const expected: Record<string, unknown> = {
+          'Operator class': 'Operator class:Elementwise, reduction (7)Activation (2)Matrix product (2)Quantization (2)',
+          // 128 x 10 and 64 x 128.
+          MACs: 'MACs, from shapes:1,280 MACs8,192 MACs11 nodes without',
+          // Softmax of 10 figures; 64 + 64 x 128 of a byte, 128 and two zero points, 128 sums of four bytes.
+          'Bytes read and written': 'Bytes read and written, from shapes:80 B8.9 kB',
+          'Bytes of weights': 'Bytes of weights:40 B8.3 kB8 nodes without',
+          'Storage of weights': 'Storage of weights:float32 (2)uint8 (2)',
+          'Share of latency': expect.stringMatching(
+            /^Share of latency, measured on WASM, runtime optimization off:\d[\d.]* %[1-9][\d.]* %$/,
+          ),
+          'Execution provider': 'Execution provider, measured on WASM, runtime optimization off:CPU (13)',
+          'Quantization error (SQNR by itself)': `Quantization error (SQNR by itself), measured on 8 inputs:${endsOf(errors, 'SQNR by itself', /^.* dB$/)}11 nodes without`,
+        };
+        for (const candidate of ['2 bits', '4 bits', '8 bits', 'INT8 weights', 'INT8 dynamic'])
+          expected[`Sensitivity, ${candidate}`] =
+            `Sensitivity, ${candidate}, KL divergence, nats:${endsOf(losses, candidate, /^[^ ]+/)}11 nodes without`;
+        const colour = page.getByLabel('Colour by');
+        expect(await colour.locator('option').allTextContents()).toEqual(Object.keys(expected));
+        for (const [label, legend] of Object.entries(expected)) {
+          await colour.selectOption({ label });
+          const text = await page.locator('[class*=_legend_]').textContent();
+          expect(text!.replace(/\s/g, ' ')).toEqual(legend);
+        }
       },
       { width: 390, dark: true },
     );
