@@ -47,7 +47,11 @@ describe('diff', () => {
       await view.getByLabel('Search in the differences').fill('');
       await expectAccessible(page, 'diff');
       await view.getByRole('button', { name: 'Show in graph' }).click();
-      await page.getByRole('region', { name: /^Graph of/ }).waitFor();
+      // The node that the difference is about is the one that is selected there.
+      await page
+        .getByRole('complementary', { name: 'Node dense2_Q4' })
+        .getByRole('heading', { name: 'com.microsoft.MatMulNBits', exact: true })
+        .waitFor();
     });
   });
 

@@ -71,6 +71,7 @@ describe('details of a variant', () => {
       await picture(page, 'waterfall');
       await table.locator('tbody th button').last().click();
       await page.getByRole('region', { name: /^Graph of/ }).waitFor();
+      await page.getByRole('complementary', { name: /^Node dense/ }).waitFor();
     });
   });
 
@@ -94,13 +95,16 @@ describe('details of a variant', () => {
       await expectAccessible(page, 'memory over time');
       await page.getByText('Every node of', { exact: false }).first().click();
       await picture(page, 'memory');
-      await page
+      const alive = page
         .getByRole('region', { name: /^What is alive in/ })
         .first()
         .locator('tbody th button')
-        .first()
-        .click();
+        .first();
+      // A value's name leads to the node that makes it.
+      expect(await alive.textContent()).toBe('h0');
+      await alive.click();
       await page.getByRole('region', { name: /^Graph of/ }).waitFor();
+      await page.getByRole('complementary', { name: 'Node dense1', exact: true }).waitFor();
     });
   });
 
