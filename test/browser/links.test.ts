@@ -1,8 +1,10 @@
 // A link with the sender's figures, from the Share dialog of one profile to the measurements of another.
 import { readFileSync } from 'node:fs';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import jsQR from 'jsqr';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fromBase64Url, toBase64Url } from '../../src/core/base/base64url.ts';
 import { describeDevice } from '../../src/core/study/device.ts';
 import { decodeLink, encodeStudy } from '../../src/core/study/link.ts';
 import { reportSchema } from '../../src/core/study/results.ts';
@@ -224,6 +226,66 @@ test('another file than the link’s: its recipes apply, the sender’s figures 
   });
 });
 
+test('eight variants, gate, targets, task and view: a link of less than 2,000 characters, which brings all of them', async () => {
+  const chip = (page: Page, name: RegExp) => page.getByRole('banner').getByRole('button', { name });
+  const cards = (page: Page) => page.locator('article[data-variant] button[aria-pressed]');
+  const linkOf = async (page: Page) => {
+    await share(page).click();
+    const link = await linkField(page).inputValue();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog', { name: 'Share' }).waitFor({ state: 'detached' });
+    return link;
+  };
+  let link = '';
+  let names: string[] = [];
+  await onPage({ height: 900 }, async ({ page }) => {
+    const closed = async () => {
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    };
+    await page.getByRole('button', { name: /Text direction/ }).click();
+    await cards(page).nth(1).waitFor();
+    // Nothing needs to be measured for this.
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    for (let preset = 0; (await cards(page).count()) < 8; preset += 1) {
+      const before = await cards(page).count();
+      await page.getByRole('button', { name: /Variant$/ }).click();
+      await page.getByRole('menuitem').nth(preset).click();
+      await expect.poll(() => cards(page).count()).toBe(before + 1);
+    }
+    await chip(page, /^Gate:/).click();
+    await page.getByLabel('At most this much worse').fill('5');
+    await page.getByLabel('Confidence').selectOption('0.9');
+    await closed();
+    await chip(page, /^On:/).click();
+    await page.getByLabel('Threads').selectOption('1');
+    await page.getByRole('checkbox', { name: /^WebGPU/ }).check();
+    await closed();
+    await chip(page, /^Task:/).click();
+    await page.getByLabel(/^Samples to evaluate/).fill('24');
+    await closed();
+    await page.keyboard.press('2');
+    names = await cards(page).allTextContents();
+    link = await linkOf(page);
+    expect(link.length).toBeLessThan(2000);
+    console.log(`a link of 8 variants has ${link.length} characters`);
+  });
+  await onPage({ fragment: fragmentOf(link), height: 900 }, async ({ page }) => {
+    await cards(page).nth(7).waitFor();
+    expect(await cards(page).allTextContents()).toEqual(names);
+    expect(await chip(page, /^Gate:/).textContent()).toBe('Gate: at most 5\u202f% worse');
+    expect(await chip(page, /^On:/).textContent()).toBe('On: WASM, 1 thread, WebGPU');
+    expect(await chip(page, /^Task:/).textContent()).toMatch(/, 24 samples$/);
+    await page.getByRole('button', { name: 'Pareto', exact: true, pressed: true }).waitFor();
+    await chip(page, /^Gate:/).click();
+    expect(await page.getByLabel('Confidence').inputValue()).toBe('0.9');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    // What has no place on this screen, as the steps of every recipe, is the same too.
+    expect(await linkOf(page)).toBe(link);
+  });
+});
+
 describe('links that are not as they should be', () => {
   const study = () => {
     const sent = decodeLink(fragmentOf(shared));
@@ -258,6 +320,26 @@ describe('links that are not as they should be', () => {
       await page.getByRole('button', { name: 'Copy', exact: true }).click();
       const copied = await page.evaluate(() => navigator.clipboard.readText());
       expect(fragmentOf(copied)).toBe(fragment);
+    });
+  });
+  test('a bomb: stopped at the limit, said, and the page works', async () => {
+    const bomb = `#w1.${toBase64Url(deflateRawSync(Buffer.alloc(40_000_000, 32)))}`;
+    await onPage({ fragment: bomb }, async ({ page }) => {
+      await page.getByText(/The link holds 1\d{6} bytes; the limit is 1000000\./).waitFor();
+      await openModel(page);
+    });
+  });
+  test('figures that are none: said by the field, and the study is there without them', async () => {
+    const { study: of } = study();
+    const packed = fromBase64Url(fragmentOf(shared).slice('#w1.'.length))!;
+    const contents = JSON.parse(inflateRawSync(packed).toString());
+    contents.f.d = 'x'.repeat(1000);
+    await onPage({ fragment: `#w1.${toBase64Url(deflateRawSync(JSON.stringify(contents)))}` }, async ({ page }) => {
+      await page.getByText(/The sender’s figures in the link cannot be read \(device: /).waitFor();
+      await openModel(page);
+      expect(await page.locator('article[data-variant]').count()).toBe(of.variants.length);
+      expect(await senderRows(page).count()).toBe(0);
+      await page.getByRole('button', { name: 'Run all' }).waitFor();
     });
   });
   test('from the future: refused by name, and the page works', async () => {
