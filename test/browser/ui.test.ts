@@ -170,6 +170,117 @@ describe('variants', () => {
   });
 });
 
+test('every editor: Ctrl+Z gives the old value back, Ctrl+Y the new one, wherever it was set', async () => {
+  await onPage({ height: 900 }, async ({ page }) => {
+    await openModel(page);
+    const chip = (name: string) => page.getByRole('banner').getByRole('button', { name: new RegExp(`^${name}:`) });
+    const inDialogOf = (name: string, change: () => Promise<unknown>) => async () => {
+      await chip(name).click();
+      await change();
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    };
+    const recipe = page.getByRole('region', { name: 'Recipe' });
+    const field = (name: string) => recipe.getByLabel(name, { exact: true });
+    const names = () => cards(page);
+    await page.getByRole('button', { name: 'INT4 RTN', exact: true }).click();
+    await recipe.locator('summary', { hasText: 'Runtime' }).click();
+    const start = ['Original', 'Simplify only', 'INT8 dynamic, per channel', 'INT4 RTN'];
+    const editors: readonly {
+      readonly what: string;
+      readonly read: () => Promise<unknown>;
+      readonly edit: () => Promise<unknown>;
+      readonly before: unknown;
+      readonly after: unknown;
+    }[] = [
+      {
+        what: 'gate',
+        read: () => chip('Gate').textContent(),
+        edit: inDialogOf('Gate', () => page.getByLabel('At most this much worse').fill('5')),
+        before: 'Gate: at most 2\u202f% worse',
+        after: 'Gate: at most 5\u202f% worse',
+      },
+      {
+        what: 'targets',
+        read: () => chip('On').textContent(),
+        edit: inDialogOf('On', () => page.getByLabel('Threads').selectOption('1')),
+        before: 'On: WASM',
+        after: 'On: WASM, 1 thread',
+      },
+      {
+        what: 'task',
+        read: () => chip('Task').textContent(),
+        edit: inDialogOf('Task', () => page.getByLabel('Samples', { exact: true }).fill('7')),
+        before: 'Task: 16 random inputs',
+        after: 'Task: 7 random inputs',
+      },
+      {
+        what: 'step of a recipe',
+        read: () => field('Weights').inputValue(),
+        edit: () => field('Weights').selectOption('weight-only-bnb4'),
+        before: 'weight-only-rtn',
+        after: 'weight-only-bnb4',
+      },
+      {
+        what: 'parameter of a step',
+        read: () => field('Bits per weight').inputValue(),
+        edit: () => field('Bits per weight').selectOption('8'),
+        before: '4',
+        after: '8',
+      },
+      {
+        what: 'runtime setting',
+        read: () => field('Graph optimization level').inputValue(),
+        edit: () => field('Graph optimization level').selectOption('basic'),
+        before: 'all',
+        after: 'basic',
+      },
+      {
+        what: 'name of a variant',
+        read: names,
+        edit: async () => {
+          await chooseAction(page, 'INT4 RTN', 'Rename');
+          await page.getByLabel('Name of the variant').fill('Four');
+          await page.keyboard.press('Enter');
+        },
+        before: start,
+        after: start.with(3, 'Four'),
+      },
+      {
+        what: 'place of a variant',
+        read: names,
+        edit: () => chooseAction(page, 'INT4 RTN', 'Move left'),
+        before: start,
+        after: [start[0], start[1], start[3], start[2]],
+      },
+      {
+        what: 'deleted variant',
+        read: names,
+        edit: () => chooseAction(page, 'Simplify only', 'Delete'),
+        before: start,
+        after: start.toSpliced(1, 1),
+      },
+    ];
+    for (const { what, read, edit, before, after } of editors) {
+      const press = async (keys: string, value: unknown) => {
+        await page.keyboard.press(keys);
+        await expect.poll(read, { message: `${what}, ${keys}` }).toEqual(value);
+      };
+      expect(await read(), what).toEqual(before);
+      await edit();
+      await expect.poll(read, { message: what }).toEqual(after);
+      // Fields keep these keys for their own text.
+      await page.getByRole('heading', { name: 'Whittle' }).click();
+      await press('Control+z', before);
+      await press('Control+y', after);
+      await press('Control+z', before);
+    }
+    // Each of them was one step.
+    await page.keyboard.press('Control+z');
+    expect(await Promise.all(editors.map(({ read }) => read()))).toEqual(editors.map(({ before }) => before));
+  });
+});
+
 test('the keyboard runs, cancels, switches views and opens the help', async () => {
   await onPage({}, async ({ page }) => {
     await openModel(page);
