@@ -138,7 +138,8 @@ function notes(judged, failed) {
     `  each operator: ${attentionOps.map((op) => `${op} ${judged.filter(({ row }) => op in (row.whittle?.histogram ?? {})).length}`).join(', ')}. GroupQueryAttention has no input for`,
     '  the padding masks that these exports have.',
     '- Steps that are off by default are not in the table: raise-opset, tie-transposed, fuse-embed-norm.',
-    '- Samples and npm models were compared with onnxruntime and onnxsim alone, and not on WebGPU.',
+    '- Samples and npm models: `node bench/models/samples.mjs FOLDER` writes them as competitors.py takes them; none has a',
+    '  model type of `onnxruntime.transformers.optimizer`.',
     ...failed.map(
       ({ architecture, exporter, error }) => `- ${architecture} could not be exported by ${exporter}: ${short(error)}`,
     ),
