@@ -80,11 +80,20 @@ export function GraphExplorer({ graph: wanted, row, picker, building, onCancel }
   useEffect(() => void remembered.set(graph, state), [graph, state]);
   const scope = document.scopes[state.scope]!;
   const open = openIn(state, document);
-  const draft = useMemo(
-    () => draftScene(`${graph.key} ${state.scope}`, scope, open),
-    [graph.key, state.scope, scope, open],
+  const shown = useRef<{ readonly looked: Looked; readonly open: ReadonlySet<string>; readonly scene: Scene } | null>(
+    null,
   );
+  const draft = useMemo(() => {
+    const last = shown.current;
+    const isShown = last?.looked.graph === graph && last.open === open;
+    return isShown ? last.scene : draftScene(`${graph.key} ${state.scope}`, scope, open);
+  }, [graph, state.scope, scope, open]);
   const { scene, progress, error, cancel } = useScene(draft);
+  // Stopping leads back to what is still shown: in a picture of something else one could choose nothing.
+  const stop = () => {
+    cancel();
+    if (shown.current?.looked.graph === graph) dispatch({ type: 'back', to: shown.current.looked.state });
+  };
   const canvas = useRef<GraphCanvasHandle>(null);
   const [query, setQuery] = useState('');
   const [modeId, setModeId] = useState('class');
@@ -92,6 +101,7 @@ export function GraphExplorer({ graph: wanted, row, picker, building, onCancel }
   const mode = modes.find(({ id }) => id === modeId) ?? modes[0]!;
   const ink = useInk();
   const isCurrent = scene !== null && scene.graph === draft.graph;
+  if (isCurrent) shown.current = { looked, open, scene };
   const painted = useMemo(
     () => (scene && isCurrent ? paintScene(scene, scope, mode, ink) : null),
     [scene, isCurrent, scope, mode, ink],
@@ -206,7 +216,7 @@ export function GraphExplorer({ graph: wanted, row, picker, building, onCancel }
           {building ? (
             <Working progress={building} onCancel={onCancel} />
           ) : (
-            progress && !isCurrent && <Working progress={progress} onCancel={cancel} />
+            progress && !isCurrent && <Working progress={progress} onCancel={stop} />
           )}
           <p className="visually-hidden" aria-live="polite">
             {said}

@@ -14,17 +14,22 @@ export interface ArrangedScene {
   readonly cancel: () => void;
 }
 
-/** @param draft another object is another picture; keep it while nothing changes */
+/** @param draft another object is another picture; keep it while nothing changes. The scene itself: nothing to do. */
 export function useScene(draft: SceneDraft | null): ArrangedScene {
   const [scene, setScene] = useState<Scene | null>(null);
   const [progress, setProgress] = useState<Progress | null>(null);
   const [error, setError] = useState<ErrorRecord | null>(null);
   const controller = useRef<AbortController | null>(null);
+  const last = useRef<SceneDraft | null>(null);
   useEffect(() => {
     if (!draft) return;
     const own = new AbortController();
     controller.current = own;
     setError(null);
+    if (draft === last.current) {
+      setProgress(null);
+      return;
+    }
     const onProgress = (next: Progress) => {
       if (!own.signal.aborted) setProgress(next);
     };
@@ -32,7 +37,9 @@ export function useScene(draft: SceneDraft | null): ArrangedScene {
     arrangeGraph(draft.request, { ...quietJob, signal: own.signal, onProgress }).then(
       (layout) => {
         if (own.signal.aborted) return;
-        setScene(finishScene(draft, layout));
+        const arranged = finishScene(draft, layout);
+        last.current = arranged;
+        setScene(arranged);
         setProgress(null);
       },
       (cause: unknown) => {

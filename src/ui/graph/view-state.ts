@@ -10,7 +10,7 @@ export interface Selection {
 
 export interface ViewState {
   readonly scope: number;
-  /** By scope: paths of open groups. */
+  /** By scope: paths of open groups. One keeps its set while nothing is opened or closed: another set is another picture. */
   readonly open: ReadonlyMap<number, ReadonlySet<string>>;
   readonly selection: Selection | null;
   /** Counts requests to bring the selection into sight. */
@@ -25,6 +25,8 @@ export type ViewAction =
   | { readonly type: 'open-all' }
   | { readonly type: 'close-all' }
   | { readonly type: 'enter'; readonly scope: number }
+  /** To an earlier state, as it was. */
+  | { readonly type: 'back'; readonly to: ViewState }
   /** Selects a node wherever it is, and brings it into sight. */
   | { readonly type: 'go'; readonly scope: number; readonly node: number };
 
@@ -60,8 +62,16 @@ export function changeView(document: GraphDocument, state: ViewState, action: Vi
       // Coming back, one stands at the node one went into.
       const owner = document.scopes[state.scope]!.owner;
       const selection = owner?.scope === action.scope ? ({ kind: 'node', index: owner.node } as const) : null;
-      return { ...state, scope: action.scope, selection, reveal: state.reveal + (selection ? 1 : 0), toggled: null };
+      return {
+        scope: action.scope,
+        open: withOpen(openIn(state, document, action.scope), action.scope),
+        selection,
+        reveal: state.reveal + (selection ? 1 : 0),
+        toggled: null,
+      };
     }
+    case 'back':
+      return { ...action.to, reveal: state.reveal, toggled: null };
     case 'go': {
       const around = openAround(document.scopes[action.scope]!, action.node, openIn(state, document, action.scope));
       return {

@@ -109,6 +109,12 @@ describe('where one is', () => {
     expect(closed).toMatchObject({ selection: { kind: 'group', index: group }, toggled: group });
   });
 
+  test('on the way back what is open is the same set, which is what tells pictures apart', () => {
+    const all = changeView(document, firstState(document), { type: 'open-all' });
+    const back = changeView(document, changeView(document, all, { type: 'close-all' }), { type: 'back', to: all });
+    expect(openIn(back, document)).toBe(openIn(all, document));
+  });
+
   test('another variant keeps what is open and finds the node under its new name', () => {
     const node = scope.nodes.findIndex(({ op }) => op === 'Softmax');
     const there = changeView(document, firstState(document), { type: 'go', scope: 0, node });
