@@ -1,6 +1,9 @@
 // Presenting to a room: on the built page, with a sample that is really measured.
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { presets } from '../../src/core/recipe/presets.ts';
+import { encodeStudy } from '../../src/core/study/link.ts';
+import { studySchema } from '../../src/core/study/schema.ts';
 import { expectAccessible } from './support/accessible.ts';
 import { type App, type AppPage, dropFiles, startApp, tableRows, waitForRun } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
@@ -8,6 +11,9 @@ import { smallClassifier } from './support/models.ts';
 /** Of the sample's file, as its index says. */
 const ORIGINAL_BYTES = 578_966;
 const QUESTIONS = ['How much smaller?', 'How much faster?', 'What did we lose?', 'May we ship it?'];
+
+/** As the footer writes it. */
+const day = () => new Date().toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
 let app: App;
 let opened: AppPage;
@@ -72,6 +78,62 @@ test('before anything is measured it is disabled and says why', async () => {
     expect(await fresh.page.getByRole('dialog').count()).toBe(0);
   } finally {
     await fresh.context.close();
+  }
+});
+
+test('two targets: a button and T switch between them, each with its own figures and conditions', async () => {
+  const variants = [
+    { name: 'Original' },
+    ...presets.filter(({ recipe }) => recipe.name === 'FP16').map(({ recipe }) => recipe),
+  ];
+  const study = studySchema.parse({
+    model: { kind: 'sample', id: 'ocr-cls' },
+    variants,
+    plan: { warmupRuns: 1, latencyRuns: 5 },
+    targets: [1, 2].map((threads) => ({ provider: 'wasm', threads })),
+    task: { kind: 'sample-task', id: 'ocr-direction', limit: 12 },
+  });
+  const other = await app.open({ fragment: `#${encodeStudy(study)}` });
+  const on = other.page;
+  try {
+    const dayBefore = day();
+    await on.getByRole('button', { name: 'Run all' }).click();
+    await waitForRun(on);
+    // By target: what the table has as the median of FP16.
+    const rows = (await tableRows(on)).filter(([variant]) => variant === 'A FP16');
+    const medians = new Map(rows.map((row) => [row[1]!, /^[\d.]+\s?ms/.exec(row[6]!)![0]]));
+    expect([...medians.keys()]).toEqual(['WASM, 1 thread', 'WASM, 2 threads']);
+    await on.keyboard.press('p');
+    const shown = on.getByRole('dialog', { name: /^Presentation of / });
+    const targets = shown.getByRole('group', { name: 'Runs on' });
+    await shown.getByRole('button', { name: /FP16/ }).click();
+    await shown.getByRole('button', { name: /^2 of 4/ }).click();
+    const expectOn = async (target: string) => {
+      await expect.poll(() => targets.locator('[aria-pressed=true]').allTextContents()).toEqual([target]);
+      // The figure glides there.
+      await expect
+        .poll(async () => tight(await shown.locator('main').textContent()))
+        .toContain(tight(medians.get(target)!));
+      const conditions = (await shown.getByRole('contentinfo').textContent())!.split(' · ');
+      expect(conditions).toEqual([
+        expect.stringMatching(/^Measured on Chrome \d+ on Linux, \d+ logical cores?$/),
+        target,
+        expect.stringMatching(/^onnxruntime-web \d+\.\d+\.\d+/),
+        '5 timed runs',
+        'Tell upright text from upside down, 12 samples',
+        expect.stringMatching(new RegExp(`^(${dayBefore}|${day()})$`)),
+      ]);
+    };
+    await expectOn('WASM, 1 thread');
+    await targets.getByRole('button', { name: 'WASM, 2 threads' }).click();
+    await expectOn('WASM, 2 threads');
+    await on.keyboard.press('t');
+    await expectOn('WASM, 1 thread');
+    await on.keyboard.press('t');
+    await expectOn('WASM, 2 threads');
+    expect(other.problems).toEqual([]);
+  } finally {
+    await other.context.close();
   }
 });
 
