@@ -8,7 +8,7 @@ import { editEveryGraph, isOp, labelOf } from './support/scopes.ts';
 
 /** Its Not and what that negates, of a node that can do without. */
 function negated(editor: GraphEditor, node: Node): { readonly not: Node; readonly value: string } | undefined {
-  const not = isOp(node, 'Where', 'Not') ? madeBy(editor, node.inputs[0], 'Not') : undefined;
+  const not = isOp(node, 'Where', 'If', 'Not') ? madeBy(editor, node.inputs[0], 'Not') : undefined;
   return not && { not, value: not.inputs[0]! };
 }
 
@@ -16,13 +16,14 @@ function negated(editor: GraphEditor, node: Node): { readonly not: Node; readonl
 export const step = defineStep({
   id: 'absorb-not',
   title: 'Absorb Not',
-  summary: 'A Where that is chosen by Not(c) is chosen by c, with its values exchanged; Not(Not(c)) is c.',
+  summary:
+    'A Where or If that is chosen by Not(c) is chosen by c, with its values or branches exchanged; Not(Not(c)) is c.',
   section: 'fusion',
   order: 236,
   params: z.object({}),
   precision: 'exact',
   needs: {},
-  source: 'ONNX operator specification: Not-1, Where-9',
+  source: 'ONNX operator specification: Not-1, Where-9, If-1',
   runsOn: () => runsEverywhere,
   run: async (ctx) => {
     await editEveryGraph(
@@ -37,6 +38,11 @@ export const step = defineStep({
             const [, whenTrue, whenFalse] = node.inputs as [string, string, string];
             editor.setInputs(node, [value, whenFalse, whenTrue]);
             ctx.ledger.record('exchanged the values of a Where for a Not', names, [labelOf(node)]);
+          } else if (isOp(node, 'If')) {
+            const branches = [node.attributes.get('then_branch')!, node.attributes.get('else_branch')!] as const;
+            editor.setInputs(node, [value]);
+            node.attributes.set('then_branch', branches[1]).set('else_branch', branches[0]);
+            ctx.ledger.record('exchanged the branches of an If for a Not', names, [labelOf(node)]);
           } else {
             const output = node.outputs[0]!;
             if (editor.needsIdentity(output, value)) continue;

@@ -56,10 +56,10 @@ function slide(c: InferContext, input: Shape, channels: Sym, kernel: readonly Sy
 
 /** @param weight index of the weight input, [M, C/group, kernel...] */
 export function convShape(c: InferContext, input: number, weight: number): Shape | undefined {
-  const x = c.shape(input);
   const w = c.shape(weight);
-  if (!x) return w && unknownShape(w.length);
-  if (x.length < 3) return undefined;
+  // The weight tells the rank of an input that is not known at all, and how many channels come out.
+  const x = c.shape(input) ?? (w && unknownShape(w.length));
+  if (!x || x.length < 3) return undefined;
   const kernel = c.ints('kernel_shape') ?? w?.slice(2);
   if (w && w.length === x.length && isDistinct(x[1]!, mul(w[1]!, c.int('group', 1))))
     c.note('the channels of the input do not match the weights');
@@ -69,9 +69,9 @@ export function convShape(c: InferContext, input: number, weight: number): Shape
 const conv: InferFn = (c) => c.set(0, c.dtype(0), convShape(c, 0, 1));
 
 const convTranspose: InferFn = (c) => {
-  const x = c.shape(0);
   const w = c.shape(1);
-  if (!x || x.length < 3) return c.set(0, c.dtype(0), w && unknownShape(w.length));
+  const x = c.shape(0) ?? (w && unknownShape(w.length));
+  if (!x || x.length < 3) return c.set(0, c.dtype(0), undefined);
   const channels = w ? mul(w[1]!, c.int('group', 1)) : null;
   const fixed = c.ints('output_shape');
   const spatial = x.slice(2);

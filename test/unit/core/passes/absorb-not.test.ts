@@ -25,6 +25,18 @@ describe('absorb-not', () => {
     const after = await absorbs(made(['n = Not(c)', 'y = Where(n, x, row)']), ['Greater', 'Where']);
     expect(after.graph.nodes[1]!.inputs).toEqual(['c', 'row', 'x']);
   });
+  it('exchanges the branches of an If', async () => {
+    const branch = (op: string) => graph({ outputs: [`r${op}`], nodes: [`r${op} = ${op}(x)`] });
+    const nodes = [
+      'm = ReduceMax(x)',
+      'c = Squeeze(m)',
+      'f = Greater(c, zero)',
+      'n = Not(f)',
+      node('y = If(n)', { then_branch: branch('Neg'), else_branch: branch('Exp') }),
+    ];
+    const parts = { inputs: { x: ['b', 4] }, outputs: ['y'], weights: { zero: scalar(0) }, nodes } as const;
+    await absorbs(model(parts), ['ReduceMax', 'Squeeze', 'Greater', 'If']);
+  });
   it('of every Where that reads it', () =>
     absorbs(made(['n = Not(c)', 'a = Where(n, x, row)', 'y = Where(n, zero, a)']), ['Greater', 'Where', 'Where'], 2));
   it('leaves it to others', () =>

@@ -76,6 +76,17 @@ describe('inferShapes', () => {
     expect(table.get('y')?.shape).toEqual(['n', 'h*w*3']);
   });
 
+  it('knows the rank and the channels that a convolution makes of what is not known at all', () => {
+    const weight = tensorFromNumbers('w', 'float32', [8, 3, 5], new Array(120).fill(0));
+    const made = (op: string) =>
+      inferShapes(model({ inputs: [{ name: 'x' }], initializers: [weight], nodes: [node(op, ['x', 'w'], ['y'])] })).get(
+        'y',
+      );
+    expect(made('Conv')?.shape?.[1]).toBe(8);
+    expect(made('Conv')?.shape).toHaveLength(3);
+    expect(made('ConvTranspose')?.shape?.[1]).toBe(3);
+  });
+
   it('uses overrides, also for dimensions that have no name', () => {
     const conv = model({
       inputs: [float('x', 'n', 3, null, null)],
