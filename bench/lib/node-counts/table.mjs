@@ -15,12 +15,6 @@ const attentionOps = [
   ...['com.microsoft:MultiHeadAttention', 'com.microsoft:Attention', 'com.microsoft:GroupQueryAttention', 'Attention'],
 ];
 
-/** Why a row is lost, as far as it is known. */
-const reasons = {
-  'silero-vad (sample)':
-    'Ifs that ask for the rank of what goes into a recurrent layer stay, since the file does not say which branch is taken; onnxscript takes them away.',
-};
-
 export function tableText({ rows, competitors, failed, latency }) {
   const judged = rows.map((row) => {
     const results = resultsOf(row, competitors.models[row.name] ?? {});
@@ -55,7 +49,6 @@ function head(judged, competitors, latency) {
     `**${judged.length} models: Whittle leaves the fewest nodes on ${of('lowest').length}, as few as the best on ${of('tie').length}, more than the best on ${lost.length}${failures.length ? `, and fails on ${failures.length}` : ''}.**`,
     '',
     `- Lost: ${names(lost)}.`,
-    ...lost.flatMap(({ row }) => (row.name in reasons ? [`  ${row.name}: ${reasons[row.name]}`] : [])),
     ...(failures.length ? [`- Failed: ${names(failures)}.`] : []),
     ...latencyHead('WASM', 'wasm', judged, latency.wasm),
     ...latencyHead('WebGPU', 'webgpu', judged, latency.webgpu),

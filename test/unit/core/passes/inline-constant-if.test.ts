@@ -8,10 +8,12 @@ import {
   ints,
   model,
   node,
+  noise,
   numbersOf,
   opsOf,
   runOrt,
   scalar,
+  tensor,
 } from './helpers.ts';
 
 const id = 'inline-constant-if';
@@ -144,5 +146,91 @@ describe('inline-constant-if', () => {
     });
     expect(fired(await apply(free, [id]), id)).toBe(0);
     expect(fired(await apply(shadowed, [id]), id)).toBe(0);
+  });
+});
+
+describe('a branch that could only fail', () => {
+  const hidden = 3;
+  const weights = {
+    one: ints(1),
+    zero: ints(0),
+    w: noise('w', [1, 4 * hidden, 4]),
+    r: noise('r', [1, 4 * hidden, hidden]),
+  };
+  const graphOf = (text: string) => graph({ outputs: ['r0'], nodes: [text] });
+  /** As torch writes a recurrent cell that takes inputs with and without a batch. */
+  const cell = (parts: Partial<Parameters<typeof model>[0]> = {}, last: readonly string[] = ['y = Relu(h)']) =>
+    model({
+      inputs: { x: ['b', 4, 'l'] },
+      outputs: ['y'],
+      weights,
+      opset: 17,
+      nodes: [
+        's = Shape(x)',
+        node('l = Gather(s, two)', { axis: 0 }),
+        'short = Equal(l, one)',
+        node('i = If(short)', {
+          then_branch: graphOf('r0 = Squeeze(x, two)'),
+          else_branch: graphOf('r0 = Identity(x)'),
+        }),
+        't = Shape(i)',
+        'rank = Size(t)',
+        'flat = Equal(rank, two0)',
+        'n = Not(flat)',
+        node('j = If(n)', {
+          then_branch: graphOf('r0 = Unsqueeze(i, zero)'),
+          else_branch: graphOf('r0 = Identity(i)'),
+        }),
+        'k = Unsqueeze(j, zero)',
+        node('q, h = LSTM(k, w, r)', { hidden_size: hidden }),
+        ...last,
+      ],
+      ...parts,
+    });
+  const constants = { ...weights, two: ints(2), two0: tensor([], [2], 'int64') };
+
+  it('goes, with the question that led there', async () => {
+    const before = cell({ weights: constants });
+    const simplify = [id, 'eliminate-identity', 'fold-reshape-targets', 'fold-constants', 'eliminate-dead'];
+    const after = await apply(before, simplify);
+    expect(fired(after, id)).toBe(2);
+    expect(opsOf(after.model)).toEqual(['Squeeze', 'Unsqueeze', 'LSTM', 'Relu']);
+    const feeds = new Map(await feedsFor(before));
+    const x = feeds.get('x')!;
+    feeds.set('x', { ...x, dims: [2, 4, 1], data: new Uint8Array(Float32Array.from({ length: 8 }, Math.sin).buffer) });
+    await expectSameOutputs(before, after.model, { feeds, relative: 1e-6 });
+  });
+
+  it('stays where the reader takes either', async () => {
+    const nodes = [
+      'i0 = Equal(l, one)',
+      node('i = If(i0)', { then_branch: graphOf('r0 = Squeeze(x, two)'), else_branch: graphOf('r0 = Identity(x)') }),
+      'y = Relu(i)',
+    ];
+    const before = model({
+      inputs: { x: ['b', 4, 'l'], l: { dtype: 'int64', shape: [1] } },
+      outputs: ['y'],
+      weights: constants,
+      opset: 17,
+      nodes,
+    });
+    expect(fired(await apply(before, [id]), id)).toBe(0);
+  });
+
+  it('stays where nobody knows the rank that a branch gives', async () => {
+    const nodes = [
+      'f = Equal(l, one)',
+      node('i = If(f)', { then_branch: graphOf('r0 = Squeeze(x)'), else_branch: graphOf('r0 = Reshape(x, t)') }),
+      node('q, h = LSTM(i, w, r)', { hidden_size: hidden }),
+      'y = Relu(h)',
+    ];
+    const before = model({
+      inputs: { x: ['b', 's', 4], l: { dtype: 'int64', shape: [1] }, t: { dtype: 'int64', shape: ['k'] } },
+      outputs: ['y'],
+      weights: constants,
+      opset: 17,
+      nodes,
+    });
+    expect(fired(await apply(before, [id]), id)).toBe(0);
   });
 });
