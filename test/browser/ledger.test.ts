@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible } from './support/accessible.ts';
 import { type App, onDropped, startApp, waitForRun } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
+import { expectSavedAsBoth } from './support/saved-charts.ts';
 
 let app: App;
 let model: Uint8Array;
@@ -67,6 +68,8 @@ describe('details of a variant', () => {
       // One row in the chart for each of the table.
       expect(await figure.locator('svg[aria-hidden] > g[transform]').count()).toBe(titles.length);
       await expectAccessible(page, 'waterfall');
+      const name = await expectSavedAsBoth(page, /^Save chart: Latency, step by step/, 'light');
+      expect(name).toBe('classifier-latency-step-by-step');
       await page.getByRole('group', { name: 'Axis' }).getByRole('button', { name: 'Close up' }).click();
       await picture(page, 'waterfall');
       await table.locator('tbody th button').last().click();
@@ -95,6 +98,8 @@ describe('details of a variant', () => {
       await expectAccessible(page, 'memory over time');
       await page.getByText('Every node of', { exact: false }).first().click();
       await picture(page, 'memory');
+      const name = await expectSavedAsBoth(page, /^Save chart: Memory over time: INT8 dynamic/, 'dark');
+      expect(name).toBe('classifier-memory-over-time-int8-dynamic-per-channel');
       const alive = page
         .getByRole('region', { name: /^What is alive in/ })
         .first()
