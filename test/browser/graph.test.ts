@@ -429,7 +429,7 @@ describe('large graphs', () => {
   });
 });
 
-test('a sample: another variant’s graph shows what its steps made, and keeps what is selected', async () => {
+test('a sample: another variant’s graph shows what its steps made, and keeps what is selected; fusions without own operators', async () => {
   const { page, context, problems } = await app.open({ height: 900 });
   try {
     await page.getByRole('button', { name: /^Fashion ViT/ }).click();
@@ -448,6 +448,42 @@ test('a sample: another variant’s graph shows what its steps made, and keeps w
     await expect.poll(() => changed.textContent(), { timeout: 30_000 }).toMatch(/bits4.*Made by.*blocks/);
     await page.getByLabel('Colour by').selectOption({ label: 'Storage of weights' });
     await page.getByText(/^4 bits, blocks of 32 \(/).waitFor();
+
+    // Which operators fusions may make is one choice; the graph is built anew with each.
+    await page.getByLabel('Graph of', { exact: true }).selectOption({ label: 'A Simplify only' });
+    await page.getByRole('application', { name: /^Graph of Simplify only/ }).waitFor({ timeout: 60_000 });
+    const recipe = page.getByRole('region', { name: 'Recipe' });
+    await recipe.locator('summary', { hasText: 'Fusion' }).click();
+    const operators = recipe.getByLabel('Operators of all fusions');
+    const field = page.getByRole('combobox', { name: 'Find nodes, operators, tensors' });
+    const counted = async () =>
+      /\((\d+) of (\d+) nodes/
+        .exec((await listCount(page))!)!
+        .slice(1)
+        .map(Number);
+    expect(await operators.inputValue()).toBe('onnxruntime');
+    await field.fill('com.microsoft');
+    await expect.poll(async () => (await counted())[0]).toBeGreaterThan(0);
+    const [, fused] = await counted();
+    await operators.selectOption({ label: 'standard only' });
+    await expect.poll(async () => (await counted())[0], { timeout: 30_000 }).toBe(0);
+    const [, standard] = await counted();
+    expect(standard).toBeGreaterThan(fused!);
+    // The model is of an older opset, which has no Gelu: each of the six blocks gets one by raising it.
+    await field.fill('Gelu');
+    await page.getByText('Nothing found').waitFor();
+    await operators.selectOption({ label: 'standard only, opset 20' });
+    await page.getByText('6 found').waitFor();
+    expect((await counted())[1]).toBeLessThan(standard!);
+    // One step's own choice, undone; and back.
+    await recipe.getByLabel('Operators', { exact: true }).first().selectOption('any');
+    expect(await operators.locator('option:checked').textContent()).toBe('by each step');
+    await recipe.getByRole('heading').click();
+    await page.keyboard.press('Control+z');
+    expect(await operators.inputValue()).toBe('portable-20');
+    await operators.selectOption({ label: 'ONNX Runtime’s own too' });
+    await field.fill('com.microsoft');
+    await expect.poll(counted, { timeout: 30_000 }).toEqual([expect.any(Number), fused]);
     expect(problems).toEqual([]);
   } finally {
     await context.close();

@@ -14,25 +14,29 @@ export interface GraphState {
   readonly retry: () => void;
 }
 
+type Built = Pick<GraphState, 'graph' | 'progress' | 'error'>;
+
+const BUILDING: Built = {
+  graph: null,
+  progress: { stage: 'building the graph', done: 0, total: null, unit: 'nodes' },
+  error: null,
+};
+
 export function useGraph(recipe: Recipe): GraphState {
   const key = graphKeyOf(recipe);
   const [turn, setTurn] = useState(0);
-  const [state, setState] = useState<Omit<GraphState, 'cancel' | 'retry'>>({
-    graph: null,
-    progress: null,
-    error: null,
-  });
+  const [state, setState] = useState<Built & { readonly key: string }>({ ...BUILDING, key });
   const controller = useRef<AbortController | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the key says what of the recipe matters; a turn tries again
   useEffect(() => {
     const own = new AbortController();
     controller.current = own;
     let isOver = false;
-    const say = (next: Omit<GraphState, 'cancel' | 'retry'>) => {
-      if (!isOver) setState(next);
+    const say = (next: Built) => {
+      if (!isOver) setState({ ...next, key });
     };
     const onProgress = (progress: Progress) => say({ graph: null, progress, error: null });
-    onProgress({ stage: 'building the graph', done: 0, total: null, unit: 'nodes' });
+    say(BUILDING);
     graphOf(recipe, { ...quietJob, signal: own.signal, onProgress }).then(
       (graph) => say({ graph, progress: null, error: null }),
       (cause: unknown) => say({ graph: null, progress: null, error: toErrorRecord(cause) }),
@@ -44,7 +48,9 @@ export function useGraph(recipe: Recipe): GraphState {
   }, [key, turn]);
   const cancel = () => {
     stopUnlessBusy(controller.current);
-    setState({ graph: null, progress: null, error: toErrorRecord(new StudioError('job/cancelled', {})) });
+    setState({ graph: null, progress: null, error: toErrorRecord(new StudioError('job/cancelled', {})), key });
   };
-  return { ...state, cancel, retry: () => setTurn(turn + 1) };
+  // What is known of the recipe before is none of this one's.
+  const { graph, progress, error } = state.key === key ? state : BUILDING;
+  return { graph, progress, error, cancel, retry: () => setTurn(turn + 1) };
 }
