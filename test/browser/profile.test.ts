@@ -52,6 +52,15 @@ async function profile(page: Page): Promise<void> {
   await page.locator('button:enabled', { hasText: 'Profile again' }).waitFor({ timeout: 120_000 });
 }
 
+/** The roofline's ceilings: so many rates, each a figure. */
+async function measureDevice(page: Page, count: number): Promise<void> {
+  await page.getByRole('button', { name: 'Measure this device' }).click();
+  await page.getByRole('button', { name: 'Measure again' }).waitFor({ timeout: 60_000 });
+  const rates = await page.locator('section[aria-label="Measured rates"] tbody tr').allTextContents();
+  expect(rates).toHaveLength(count);
+  for (const rate of rates) expect(Number(/\d[\d.]*(?= ?×| GB|\u202f)/.exec(rate)?.[0])).toBeGreaterThan(0);
+}
+
 /** The least and the greatest figure of a column as they are written, one behind the other. */
 function endsOf(rows: readonly Record<string, string>[], column: string, figure: RegExp): string {
   const value = (text: string) => Number.parseFloat(text.replace('\u2212', '-'));
@@ -98,11 +107,7 @@ describe('the profile on WASM', () => {
       await page.getByRole('button', { name: /^Show all operators/ }).click();
 
       await page.getByRole('button', { name: 'Roofline', exact: true }).click();
-      await page.getByRole('button', { name: 'Measure this device' }).click();
-      await page.getByRole('button', { name: 'Measure again' }).waitFor({ timeout: 60_000 });
-      const rates = await page.locator('section[aria-label="Measured rates"] tbody tr').allTextContents();
-      expect(rates).toHaveLength(5);
-      for (const rate of rates) expect(Number(/\d[\d.]*(?= ?×| GB|\u202f)/.exec(rate)?.[0])).toBeGreaterThan(0);
+      await measureDevice(page, 5);
       const bound = await table(page, 'Predicted is the longer of');
       expect(bound.length).toBeGreaterThan(nodes.length);
       for (const row of bound) expect(row['Bound by']).toMatch(/^(compute|memory|overhead|unknown|elsewhere)$/);
@@ -219,7 +224,7 @@ describe('the profile on WASM', () => {
 });
 
 describe('the profile on WebGPU', () => {
-  test('takes times from the GPU, and says what handing over took', async () => {
+  test('takes times from the GPU, says what handing over took, and measures the GPU for the roofline', async () => {
     await onProfile(async ({ page }) => {
       await page.locator('article[data-variant] button[aria-pressed]').first().click();
       await page.getByLabel('Target that is profiled').selectOption('webgpu');
@@ -234,6 +239,17 @@ describe('the profile on WebGPU', () => {
         expect(row['Handing over']).toMatch(/\d/);
         expect(row.Median).toMatch(/\d/);
       }
+      await page.getByRole('button', { name: 'Roofline', exact: true }).click();
+      // Without that of 8-bit integers, for which WebGPU has no product.
+      await measureDevice(page, 4);
+      const bound = await table(page, 'Predicted is the longer of');
+      expect(bound).toHaveLength(nodes.length);
+      for (const row of bound) expect(row['Bound by']).toMatch(/^(compute|memory|overhead)$/);
+      await page.keyboard.press('g');
+      await page.getByLabel('Colour by').selectOption({ label: 'Execution provider' });
+      await page.getByText('Execution provider, measured on WebGPU:').waitFor();
+      // All but the Identity, which the runtime leaves out.
+      await page.getByText('WebGpu (5)').waitFor();
     });
   });
 });
