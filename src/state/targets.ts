@@ -1,4 +1,5 @@
 /** Where variants run, as the user switches it on and off. */
+import { sameTarget } from '../core/study/run.ts';
 import type { Target } from '../core/study/schema.ts';
 import type { Capabilities } from '../runtime/capabilities.ts';
 
@@ -16,6 +17,12 @@ export function withTarget(targets: readonly Target[], provider: TargetProvider,
   const others = targets.filter((target) => target.provider !== provider);
   const next = on ? [...others, { provider, threads: 0 }] : others;
   return next.toSorted((a, b) => order.indexOf(a.provider) - order.indexOf(b.provider));
+}
+
+/** @returns the targets with other threads for one of them; one that then is there twice, once */
+export function withThreads(targets: readonly Target[], chosen: Target, threads: number): Target[] {
+  const changed = targets.map((target) => (target === chosen ? { ...target, threads } : target));
+  return changed.filter((target, index) => changed.findIndex((other) => sameTarget(other, target)) === index);
 }
 
 /** @returns why variants cannot run there on this device; undefined where they can or where it is not known yet */

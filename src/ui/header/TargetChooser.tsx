@@ -3,7 +3,7 @@ import { targetLabel } from '../../core/study/run.ts';
 import type { Target } from '../../core/study/schema.ts';
 import type { Capabilities } from '../../runtime/capabilities.ts';
 import { studio } from '../../state/store.ts';
-import { TARGET_CHOICES, whyNotHere, withTarget } from '../../state/targets.ts';
+import { TARGET_CHOICES, whyNotHere, withTarget, withThreads } from '../../state/targets.ts';
 import { useStudio } from '../../state/use-studio.ts';
 import { Bubble } from '../components/Bubble.tsx';
 import { buttonClass } from '../components/Button.tsx';
@@ -80,9 +80,7 @@ function TargetRow({ provider, title, about, targets, capabilities }: RowProps) 
         <ThreadChoice
           threads={chosen.threads}
           capabilities={capabilities}
-          onChange={(threads) =>
-            setTargets(targets.map((target) => (target.provider === 'wasm' ? { ...target, threads } : target)))
-          }
+          onChange={(threads) => setTargets(withThreads(targets, chosen, threads))}
         />
       )}
     </div>
