@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible } from './support/accessible.ts';
 import { type App, type AppPage, dropFiles, startApp, waitForRun } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
+import { expectSavedAsBoth } from './support/saved-charts.ts';
 
 let app: App;
 let model: Uint8Array;
@@ -136,6 +137,7 @@ describe('layers', () => {
         rows.map(([, , order]) => Number(order)).toSorted((a, b) => a - b),
       );
       await expectAccessible(page, 'error lens');
+      await expectSavedAsBoth(page, /^Save chart: Signal to quantization error by layer/, 'light');
       const [download] = await Promise.all([
         page.waitForEvent('download'),
         page.getByRole('button', { name: 'CSV' }).click(),
@@ -175,6 +177,7 @@ describe('layers', () => {
         .first()
         .waitFor();
       await expectAccessible(page, 'sensitivity');
+      await expectSavedAsBoth(page, /^Save chart: Loss when only this layer/, 'light');
 
       await page.getByRole('button', { name: 'as all for dense2' }).click();
       await page.getByRole('menuitem', { name: '8 bits' }).click();
@@ -210,6 +213,7 @@ describe('layers', () => {
       expect(rows.length).toBeGreaterThanOrEqual(2);
       expect(rows.every(([, , , , , method]) => method === 'mse')).toBe(true);
       await expectAccessible(page, 'calibration');
+      await expectSavedAsBoth(page, /^Save chart: Values of /, 'light');
 
       const upper = page.getByRole('slider', { name: 'Upper end of the range' });
       const value = async () => Number(await upper.getAttribute('aria-valuenow'));
@@ -250,6 +254,7 @@ describe('find the best', () => {
       await dialog.getByRole('button', { name: 'Go on' }).click();
       await dialog.getByRole('heading', { name: /^Recommended: / }).waitFor({ timeout: 150_000 });
       await expectAccessible(page, 'search that ended');
+      await expectSavedAsBoth(page, /^Save chart: File size against/, 'light');
       const recommended = (await dialog.getByRole('heading', { name: /^Recommended: / }).textContent())!.slice(13);
       expect((await cells(page, 'Recipes tried')).length).toBeGreaterThan(3);
       const before = await cardNames(page);

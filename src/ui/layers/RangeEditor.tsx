@@ -37,7 +37,7 @@ export function RangeEditor({ row, onEdit }: RangeEditorProps) {
   };
   return (
     <ChartFrame
-      title={tensor.tensor}
+      title={`Values of ${tensor.tensor}`}
       unit="counts, logarithmic"
       summary={summary(row, range)}
       legend={[
