@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible } from './support/accessible.ts';
 import { type App, type AppPage, dropFiles, startApp } from './support/app.ts';
 import { smallClassifier } from './support/models.ts';
+import { expectSavedAsBoth } from './support/saved-charts.ts';
 
 let app: App;
 let model: Uint8Array;
@@ -90,6 +91,7 @@ describe('the profile on WASM', () => {
         .waitFor();
       expect(await page.getByText(/nodes? ran, \d+ made by onnxruntime/).count()).toBe(2);
       await expectAccessible(page, 'profile');
+      await expectSavedAsBoth(page, /^Save chart: Time by operator/, 'light');
 
       const tile = page.locator('rect[data-node]').first();
       const name = (await tile.getAttribute('data-node'))!;
@@ -120,6 +122,9 @@ describe('the profile on WASM', () => {
         .waitFor();
       expect(await page.locator('.recharts-scatter-symbol').count()).toBeGreaterThan(2);
       await expectAccessible(page, 'roofline');
+      expect(await expectSavedAsBoth(page, /^Save chart: Roofline: Original/, 'light')).toBe(
+        'classifier-roofline-original',
+      );
 
       await page.getByRole('button', { name: 'Time', exact: true }).click();
       await page.getByRole('button', { name: 'Show in graph' }).click();

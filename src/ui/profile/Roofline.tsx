@@ -137,7 +137,7 @@ function Charts({ profiles, roof }: { readonly profiles: readonly NamedProfile[]
         {drawn.all.map(({ profile, line, found }) => (
           <ChartFrame
             key={profile.letter}
-            title={profile.name}
+            title={`Roofline: ${profile.name}`}
             unit="10⁹ operations a second, measured; size is share of time"
             summary={rooflineSummary(profile.name, line, found)}
             empty={found.points.length === 0 ? 'No node has known sizes.' : null}
