@@ -10,7 +10,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { bundle, root, temporaryFolder } from './lib/bundle.mjs';
 import { measureLatency } from './lib/node-counts/latency.mjs';
 import { measure } from './lib/node-counts/measure.mjs';
@@ -25,15 +25,15 @@ const folder = given.find((one) => !one.startsWith('--')) ?? join(root, '.cache/
 const only = flagValue('only')?.split(',');
 const cache = join(root, '.cache/node-counts');
 const latencyPaths = {
-  wasm: join(root, 'bench/models/latency-wasm.json'),
-  webgpu: join(root, 'bench/models/latency-webgpu.json'),
+  wasm: join(root, 'bench/models/latency-wasm.json.gz'),
+  webgpu: join(root, 'bench/models/latency-webgpu.json.gz'),
 };
 
 async function main() {
   for (const one of [cache, flagValue('keep')]) if (one) mkdirSync(one, { recursive: true });
   const work = temporaryFolder('node-counts');
   const core = await import(pathToFileURL(await bundle(work, 'core', coreModules, 'node')).href);
-  const competitors = JSON.parse(gunzipSync(readFileSync(join(root, 'bench/models/competitors.json.gz'))).toString());
+  const competitors = readJson(join(root, 'bench/models/competitors.json.gz'));
   const all = subjects(folder);
   const chosen = all.filter(({ name }) => !only || only.some((one) => name.includes(one)));
   if (!existsSync(join(folder, 'index.json'))) console.log(`no exports in ${folder}: the samples and npm models alone`);
@@ -51,8 +51,8 @@ async function main() {
   if (kind) {
     const found = await measureLatency(core, chosen, work, kind, (line) => console.log(line));
     const earlier = only ? (readJson(latencyPaths[kind])?.models ?? {}) : {};
-    const text = JSON.stringify({ ...found, models: { ...earlier, ...found.models } }, null, 2);
-    writeFileSync(latencyPaths[kind], `${text}\n`);
+    const text = JSON.stringify({ ...found, models: { ...earlier, ...found.models } }, null, 1);
+    writeFileSync(latencyPaths[kind], gzipSync(`${text}\n`, { level: 9 }));
   }
   if (only || rows.length === 0) return;
   const latency = { wasm: readJson(latencyPaths.wasm), webgpu: readJson(latencyPaths.webgpu) };
@@ -63,7 +63,7 @@ async function main() {
   console.log(`written: ${target}`);
 }
 
-const readJson = (path) => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined);
+const readJson = (path) => (existsSync(path) ? JSON.parse(gunzipSync(readFileSync(path)).toString()) : undefined);
 
 function lineOf(row, competitors) {
   const { best, verdict } = judge(row, resultsOf(row, competitors.models[row.name] ?? {}));

@@ -87,6 +87,7 @@ export const withModel: readonly Screen[] = [
   },
   {
     name: 'details-steps',
+    minor: true,
     go: async (page) => {
       await page.getByRole('button', { name: 'Measure what each step bought' }).click();
       await page.getByRole('button', { name: 'Measure the steps again' }).waitFor({ timeout: 180_000 });

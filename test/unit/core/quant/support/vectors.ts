@@ -1,7 +1,7 @@
 /** What onnxruntime 1.30's Python quantizers made of seeded weights; test/fixtures/quant/make_vectors.py wrote it. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 
 export interface VectorTensor {
   readonly dtype: string;
@@ -73,7 +73,7 @@ export const int32Of = (tensor: VectorTensor) => new Int32Array(bytesOf(tensor).
 
 let loaded: Vectors | undefined;
 export function loadVectors(): Vectors {
-  const path = fileURLToPath(new URL('../../../../fixtures/quant/vectors.json.gz', import.meta.url));
-  loaded ??= JSON.parse(gunzipSync(readFileSync(path)).toString()) as Vectors;
+  const path = fileURLToPath(new URL('../../../../fixtures/quant/vectors.json.br', import.meta.url));
+  loaded ??= JSON.parse(brotliDecompressSync(readFileSync(path)).toString()) as Vectors;
   return loaded;
 }
