@@ -91,8 +91,8 @@ describe('random graphs', () => {
   }
 
   it('made nearly every step fire', () => {
-    // Weights as inputs below IR version 4, functions: these graphs have none.
-    const others = ['weights-not-inputs', 'inline-functions'];
+    // Weights as inputs below IR version 4: these graphs have none.
+    const others = ['weights-not-inputs'];
     expect(steps.filter((id) => !reached.has(id) && !others.includes(id))).toEqual([]);
   });
 });

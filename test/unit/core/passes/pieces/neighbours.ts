@@ -1,11 +1,18 @@
 /** Pairs of operators of which one can do the other's work, and near misses. */
 import { type Pieces, product, type Value, type Writer } from '../random/writer.ts';
 
-/** A border of zeros around the places of an image, at times around its channels too. */
+/**
+ * A border around the places of an image, at times around its channels too. Of zeros other pieces may read it; what is
+ * infinite is none of their business.
+ */
 function padded(w: Writer, x: Value, value: readonly string[] = []): Value {
-  const amounts = [0, w.rng.int(6) ? 0 : 1, w.rng.int(2), w.rng.int(3), 0, 0, w.rng.int(2), 1];
+  // A whole channel of what is infinite would stay so behind the pooling.
+  const amounts = [0, w.rng.int(6) || value.length > 0 ? 0 : 1, w.rng.int(2), w.rng.int(3), 0, 0, w.rng.int(2), 1];
   const shape = x.shape.map((dim, axis) => dim + amounts[axis]! + amounts[axis + 4]!);
-  return w.emit('Pad', [x.name, w.ints(...amounts), ...value], shape);
+  if (value.length === 0) return w.emit('Pad', [x.name, w.ints(...amounts)], shape);
+  const name = w.fresh();
+  w.node(`${name} = Pad(${[x.name, w.ints(...amounts), ...value].join(', ')})`);
+  return { name, shape, dtype: w.float };
 }
 
 export const pieces: Pieces = {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { createRng } from '../../../../../src/core/base/rng.ts';
 import { makeGraph, makeModel, valueInfo } from '../../../../../src/core/ir/build.ts';
 import { readTensorBytes } from '../../../../../src/core/ir/tensor.ts';
-import type { Dim, Model, Tensor, ValueInfo } from '../../../../../src/core/ir/types.ts';
+import type { Dim, FunctionDef, Model, Tensor, ValueInfo } from '../../../../../src/core/ir/types.ts';
 import type { HostTensor } from '../../../../../src/core/step/define.ts';
 import { noise, tensor } from '../helpers.ts';
 import { type Piece, type Pieces, product, type Value, Writer } from './writer.ts';
@@ -66,7 +66,8 @@ export async function graphOf(plan: Plan, opset: number, prefix: string): Promis
   const float = plan.half ? 'float16' : 'float32';
   const inputs: Value[] = given.map(({ name, shape }) => ({ name: `${prefix}${name}`, shape, dtype: float }));
   const index: Value = { name: `${prefix}i`, shape: [3, 4], dtype: 'int64' };
-  const writer = new Writer({ prefix, opset, float, names: 0, usesContrib: false }, [...inputs, index]);
+  const functions: FunctionDef[] = [];
+  const writer = new Writer({ prefix, opset, float, names: 0, usesContrib: false, functions }, [...inputs, index]);
   const infos: ValueInfo[] = [
     ...given.map(({ name, declared }) =>
       valueInfo(
@@ -103,8 +104,18 @@ export async function graphOf(plan: Plan, opset: number, prefix: string): Promis
     outputs: [...outputs].map(({ name, dtype }) => ({ name, type: { kind: 'tensor', dtype } })),
     initializers: Object.entries(writer.weights).map(([name, value]) => ({ ...value, name })),
   });
-  const extraOpsets = writer.usesContrib ? { 'com.microsoft': 1 } : {};
-  return { model: makeModel({ graph, opset, extraOpsets }), feeds };
+  const extraOpsets = {
+    ...(writer.usesContrib && { 'com.microsoft': 1 }),
+    ...(functions.length > 0 && { local: 1 }),
+  };
+  return { model: modelOf({ graph, opset, extraOpsets, functions }), feeds };
+}
+
+/** Functions came with IR version 8. */
+function modelOf(parts: Parameters<typeof makeModel>[0]): Model {
+  const made = makeModel(parts);
+  if (made.functions.length > 0) made.irVersion = Math.max(8, made.irVersion);
+  return made;
 }
 
 async function fed(value: Tensor): Promise<HostTensor> {
@@ -118,7 +129,7 @@ async function fed(value: Tensor): Promise<HostTensor> {
 /** Disjoint graphs as one model, since a session costs more than the graphs in it. */
 export function sideBySide(graphs: readonly RandomGraph[]): RandomGraph {
   const models = graphs.map(({ model }) => model);
-  const merged = makeModel({
+  const merged = modelOf({
     graph: makeGraph({
       nodes: models.flatMap(({ graph }) => graph.nodes),
       inputs: models.flatMap(({ graph }) => graph.inputs),
@@ -126,6 +137,7 @@ export function sideBySide(graphs: readonly RandomGraph[]): RandomGraph {
       initializers: models.flatMap(({ graph }) => [...graph.initializers.values()]),
     }),
     opset: models[0]!.opsetImports.get('')!,
+    functions: models.flatMap(({ functions }) => functions),
   });
   for (const model of models)
     for (const [domain, version] of model.opsetImports) merged.opsetImports.set(domain, version);

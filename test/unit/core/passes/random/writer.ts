@@ -5,7 +5,7 @@
 import { createRng, type Rng } from '../../../../../src/core/base/rng.ts';
 import { valueInfo } from '../../../../../src/core/ir/build.ts';
 import type { DType } from '../../../../../src/core/ir/dtype.ts';
-import type { Graph, Node, Tensor, ValueInfo } from '../../../../../src/core/ir/types.ts';
+import type { FunctionDef, Graph, Node, Tensor, ValueInfo } from '../../../../../src/core/ir/types.ts';
 import { type Attributes, graph, ints, node, noise, tensor } from '../helpers.ts';
 
 export interface Value {
@@ -33,6 +33,8 @@ interface Shared {
   readonly float: 'float32' | 'float16';
   names: number;
   usesContrib: boolean;
+  /** Of the whole model, in the domain 'local'. */
+  readonly functions: FunctionDef[];
 }
 
 export class Writer {
@@ -120,6 +122,23 @@ export class Writer {
     const kind = this.rng.int(4);
     if (kind > 1) return this.noise(dims);
     return this.weight(tensor(dims, new Array<number>(product(dims)).fill(kind), this.float));
+  }
+
+  /** Defines a function of the model that calls nothing but ai.onnx. @returns its name, to be emitted as `local.NAME` */
+  define(inputs: readonly string[], nodes: readonly Node[], output: string): string {
+    const name = this.fresh();
+    this.#shared.functions.push({
+      name,
+      domain: 'local',
+      inputs: [...inputs],
+      outputs: [output],
+      attributeNames: [],
+      attributeDefaults: new Map(),
+      nodes: [...nodes],
+      opsetImports: new Map([['', this.opset]]),
+      valueInfo: new Map(),
+    });
+    return name;
   }
 
   /** Adds a node without a value that later pieces may read. */
