@@ -50,6 +50,19 @@ export interface ChosenModel {
   readonly linked: Study | undefined;
 }
 
+/** @throws UsageError unless there is one model: a file, or --sample ID */
+export async function chosenPath(
+  command: string,
+  parsed: Parsed,
+): Promise<{ readonly path: string; readonly sample: FoundSample | undefined }> {
+  const sampleId = parsed.string('sample');
+  const [path, ...rest] = parsed.positionals;
+  if (rest.length > 0 || (path === undefined) === (sampleId === undefined))
+    throw new UsageError(`${command} takes one model: a file, or --sample ID.`);
+  const sample = sampleId === undefined ? undefined : await findSample(sampleId);
+  return { path: sample?.modelPath ?? path!, sample };
+}
+
 /**
  * @param studyFor the study of a link, for the model with this key
  * @throws UsageError unless there is one model: a file, or --sample ID
@@ -60,12 +73,8 @@ export async function chooseModel(
   job: JobContext,
   studyFor?: (modelKey: string) => Study | undefined,
 ): Promise<ChosenModel> {
-  const sampleId = parsed.string('sample');
-  const [path, ...rest] = parsed.positionals;
-  if (rest.length > 0 || (path === undefined) === (sampleId === undefined))
-    throw new UsageError(`${command} takes one model: a file, or --sample ID.`);
-  const sample = sampleId === undefined ? undefined : await findSample(sampleId);
-  const file = await openModelFile(sample?.modelPath ?? path!, job);
+  const { path, sample } = await chosenPath(command, parsed);
+  const file = await openModelFile(path, job);
   const modelKey = await file.sha256();
   const linked = studyFor?.(modelKey);
   const task = await chooseTask({ parsed, model: file.model, sample, linked });

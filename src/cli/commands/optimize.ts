@@ -10,11 +10,12 @@ import { buildVariant, saveFiles } from '../../core/study/variant.ts';
 import { type OptionSpec, type Parsed, parseCommandLine, UsageError } from '../args.ts';
 import { formatBytes, formatChange, formatMs } from '../format.ts';
 import { ledgerTable, proofText } from '../ledger-table.ts';
+import { chosenPath } from '../model-choice.ts';
 import { nodeExecutor, taskCalibration } from '../node-host.ts';
 import { openModelFile } from '../open-model.ts';
 import { terminalJob } from '../progress.ts';
 import { chosenRecipe, studyFromLink, withOperatorChoices } from '../recipes.ts';
-import { type FoundSample, findSample } from '../samples.ts';
+import type { FoundSample } from '../samples.ts';
 import { temporaryStore } from '../store.ts';
 import { chooseTask } from '../tasks.ts';
 import { writeModelFiles, writeTextFile } from '../write-model.ts';
@@ -58,12 +59,7 @@ export const optimize: Command = {
   options,
   run: async (args) => {
     const parsed = parseCommandLine(args, options);
-    const sampleId = parsed.string('sample');
-    const [given, ...rest] = parsed.positionals;
-    if (rest.length > 0 || (given === undefined) === (sampleId === undefined))
-      throw new UsageError('optimize takes one model: a file, or --sample ID.');
-    const sample = sampleId === undefined ? undefined : await findSample(sampleId);
-    const path = sample?.modelPath ?? given!;
+    const { path, sample } = await chosenPath('optimize', parsed);
     const chosen = await chosenRecipe(
       parsed.string('recipe'),
       parsed.string('preset'),

@@ -4,7 +4,7 @@ import { broadcastOps, comparisonOps } from '../shape/ops/elementwise.ts';
 import { defineStep, runsEverywhere } from '../step/define.ts';
 import { type FactLookup, factsIn } from './support/facts.ts';
 import { madeBy } from './support/pattern.ts';
-import { editEveryGraph, isOp, labelOf } from './support/scopes.ts';
+import { containsOp, editEveryGraph, isOp, labelOf } from './support/scopes.ts';
 
 const ops = ['Expand'];
 const broadcasting = [...broadcastOps, ...comparisonOps, 'Where'];
@@ -34,6 +34,7 @@ export const step = defineStep({
   source: 'ONNX operator specification: Expand-8; multidirectional broadcasting (docs/Broadcasting.md)',
   runsOn: () => runsEverywhere,
   run: async (ctx) => {
+    if (!containsOp(ctx.model.graph, ops)) return;
     const table = await ctx.shapes();
     await editEveryGraph(
       ctx,

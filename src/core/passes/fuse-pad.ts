@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { attrInt, attrInts, floatAttr, intAttr, intsAttr, setAttr, stringAttr } from '../ir/attributes.ts';
+import { attrInt, attrInts, intAttr, intsAttr, setAttr, stringAttr } from '../ir/attributes.ts';
 import type { GraphEditor } from '../ir/editor.ts';
 import type { Node } from '../ir/types.ts';
 import { defineStep, runsEverywhere } from '../step/define.ts';
-import { constantInput, intsOf, scalarOf } from './support/constants.ts';
+import { padsOf } from './support/pads.ts';
 import { madeBy } from './support/pattern.ts';
 import { editEveryGraph, isOp, labelOf } from './support/scopes.ts';
 
@@ -19,12 +19,9 @@ interface Padding {
 /** A Pad by a constant, of places only, that nobody else reads. */
 function paddingOf(editor: GraphEditor, value: string | undefined, opset: number): Padding | undefined {
   const pad = madeBy(editor, value, ...ops);
-  if (!pad || !editor.singleConsumer(pad.outputs[0]!) || stringAttr(pad, 'mode', 'constant') !== 'constant')
-    return undefined;
-  const all = opset < 11 ? intsAttr(pad, 'pads') : intsOf(constantInput(editor, pad, 1));
-  const given = pad.inputs[2] ? scalarOf(constantInput(editor, pad, 2)) : 0;
-  const filled = opset < 11 ? floatAttr(pad, 'value', 0) : given;
-  if (!all || pad.inputs[3] || filled === undefined || all.some((amount) => amount < 0)) return undefined;
+  const found = pad && editor.singleConsumer(pad.outputs[0]!) ? padsOf(editor, pad, opset) : undefined;
+  if (!pad || found?.mode !== 'constant' || found.value === undefined) return undefined;
+  const { amounts: all, value: filled } = found;
   const rank = all.length / 2;
   const [starts, ends] = [all.slice(0, rank), all.slice(rank)];
   if (rank < 3 || [...starts.slice(0, 2), ...ends.slice(0, 2)].some((amount) => amount !== 0)) return undefined;

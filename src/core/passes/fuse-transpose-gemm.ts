@@ -7,7 +7,7 @@ import { defineStep, runsEverywhere } from '../step/define.ts';
 import { type FactLookup, factsIn, rankOf } from './support/facts.ts';
 import { removeIfUnread } from './support/merge.ts';
 import { madeBy } from './support/pattern.ts';
-import { editEveryGraph, isOp, labelOf } from './support/scopes.ts';
+import { containsOp, editEveryGraph, isOp, labelOf } from './support/scopes.ts';
 
 const ops = ['Transpose'];
 const floats = new Set(['float32', 'float64', 'float16', 'bfloat16']);
@@ -65,6 +65,7 @@ export const step = defineStep({
   source: 'ONNX operator specification, Gemm-11 (transA, transB; C optional) and MatMul-13',
   runsOn: () => runsEverywhere,
   run: async (ctx) => {
+    if (!containsOp(ctx.model.graph, ops)) return;
     const table = await ctx.shapes();
     await editEveryGraph(
       ctx,

@@ -7,7 +7,7 @@ import { defineStep, runsEverywhere } from '../step/define.ts';
 import { constantInput, scalarOf } from './support/constants.ts';
 import { factsIn } from './support/facts.ts';
 import { madeBy } from './support/pattern.ts';
-import { editEveryGraph, isOp, labelOf } from './support/scopes.ts';
+import { containsOp, editEveryGraph, isOp, labelOf } from './support/scopes.ts';
 
 const ops = ['Clip'];
 const floats = new Set<string>(['float32', 'float64', 'float16', 'bfloat16']);
@@ -40,6 +40,7 @@ export const step = defineStep({
   source: 'ONNX operator specification: Relu-6, Clip-6, Clip-11',
   runsOn: () => runsEverywhere,
   run: async (ctx) => {
+    if (!containsOp(ctx.model.graph, ops)) return;
     const table = await ctx.shapes();
     await editEveryGraph(
       ctx,

@@ -7,7 +7,7 @@ import type { Node } from '../ir/types.ts';
 import { defineStep, runsEverywhere } from '../step/define.ts';
 import { type FactLookup, factsIn } from './support/facts.ts';
 import { containsOp, editEveryGraph, isOp, labelOf } from './support/scopes.ts';
-import { constantRanges } from './support/slice-ranges.ts';
+import { constantRanges, placeIn } from './support/slice-ranges.ts';
 
 interface Part {
   readonly node: Node;
@@ -25,8 +25,7 @@ function partOf(editor: GraphEditor, facts: FactLookup, node: Node, opset: numbe
   const axis = range.axis < 0 ? range.axis + shape.length : range.axis;
   const size = shape[axis];
   if (typeof size !== 'number') return undefined;
-  const place = (at: number) => Math.max(0, Math.min(size, at < 0 ? at + size : at));
-  const part = { node, axis, start: place(range.start), end: place(range.end) };
+  const part = { node, axis, start: placeIn(size, range.start), end: placeIn(size, range.end) };
   return part.start < part.end ? part : undefined;
 }
 

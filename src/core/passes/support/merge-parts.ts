@@ -2,13 +2,12 @@
 import { attrInt, intAttr, intsAttr, setAttr } from '../../ir/attributes.ts';
 import { tensorFromInts } from '../../ir/tensor.ts';
 import type { Node } from '../../ir/types.ts';
+import { reduceOps } from '../../shape/ops/reduction.ts';
 import { constantInput, intsOf } from './constants.ts';
 import { rankOf } from './facts.ts';
 import { type Merge, type MovementQuestion, removeIfUnread } from './merge.ts';
 import { madeBy } from './pattern.ts';
-import { constantRanges } from './slice-ranges.ts';
-
-const TO_THE_END = 2 ** 31 - 1;
+import { constantRanges, placeIn } from './slice-ranges.ts';
 
 function axisOf({ facts }: MovementQuestion, node: Node, fallback: number): number | undefined {
   const axis = intAttr(node, 'axis', fallback);
@@ -84,8 +83,7 @@ export function sliceOfConcat(question: MovementQuestion): Merge | undefined {
   if (rank === undefined || (range.axis < 0 ? range.axis + rank : range.axis) !== axis) return undefined;
   const pieces = piecesOf(question, concat, axis);
   const total = pieces?.at(-1)?.end ?? 0;
-  const place = (at: number) => Math.max(0, Math.min(total, at < 0 ? at + total : at));
-  const [start, end] = [place(range.start), range.end >= TO_THE_END ? total : place(range.end)];
+  const [start, end] = [placeIn(total, range.start), placeIn(total, range.end)];
   const piece = pieces?.find((one) => one.start <= start && end <= one.end);
   if (!piece || start >= end) return undefined;
   const isWhole = piece.start === start && piece.end === end;
@@ -109,10 +107,7 @@ export function sliceOfConcat(question: MovementQuestion): Merge | undefined {
   };
 }
 
-const reductions = [
-  ...['ReduceL1', 'ReduceL2', 'ReduceLogSum', 'ReduceLogSumExp', 'ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceProd'],
-  ...['ReduceSum', 'ReduceSumSquare', 'ArgMax', 'ArgMin'],
-] as const;
+const reductions = [...reduceOps, 'ArgMax', 'ArgMin'];
 
 /** Squeeze of the axes that a reduction kept, or Unsqueeze of those that it dropped: the reduction can do that itself. */
 export function axesOfReduction({ editor, node, facts }: MovementQuestion): Merge | undefined {
@@ -122,12 +117,12 @@ export function axesOfReduction({ editor, node, facts }: MovementQuestion): Merg
   const isSqueeze = node.opType === 'Squeeze';
   if ((intAttr(reduction, 'keepdims', 1) === 1) !== isSqueeze) return undefined;
   const named = (of: Node): number[] | undefined => {
-    const axes = intsAttr(of, 'axes') ?? intsOf(constantInput(editor, of, 1));
+    const axes = of.opType.startsWith('Arg')
+      ? [intAttr(of, 'axis', 0)]
+      : (intsAttr(of, 'axes') ?? intsOf(constantInput(editor, of, 1)));
     return axes?.map((axis) => (axis < 0 ? axis + rank : axis)).sort((a, b) => a - b);
   };
-  const own = reduction.opType.startsWith('Arg') ? [intAttr(reduction, 'axis', 0)] : named(reduction);
-  const reduced = own?.map((axis) => (axis < 0 ? axis + rank : axis));
-  const moved = named(node);
+  const [reduced, moved] = [named(reduction), named(node)];
   if (!reduced?.length || reduced.join() !== moved?.join()) return undefined;
   return {
     action: `left the axes of a ${node.opType} to the reduction before it`,

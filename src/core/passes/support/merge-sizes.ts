@@ -1,31 +1,24 @@
 /** Pad after Pad, Expand after Expand, Tile after Tile: what makes a tensor larger, twice. */
-import { stringAttr } from '../../ir/attributes.ts';
 import type { GraphEditor } from '../../ir/editor.ts';
 import { tensorFromInts } from '../../ir/tensor.ts';
 import type { Node } from '../../ir/types.ts';
-import { constantInput, intsOf, scalarOf } from './constants.ts';
+import { constantInput, intsOf } from './constants.ts';
 import { bypass, type Merge, type MovementQuestion } from './merge.ts';
+import { padsOf } from './pads.ts';
 import { madeBy } from './pattern.ts';
-
-/** Amounts of a Pad without `axes`, none of which cuts anything off, and what it pads with. */
-function padding(editor: GraphEditor, node: Node) {
-  const mode = stringAttr(node, 'mode', 'constant');
-  const pads = intsOf(constantInput(editor, node, 1));
-  if (!pads || node.inputs[3] || pads.some((amount) => amount < 0)) return undefined;
-  // The border that the first one added is what the second would copy.
-  if (mode === 'edge') return { mode, pads };
-  const value = node.inputs[2] ? scalarOf(constantInput(editor, node, 2)) : 0;
-  return mode === 'constant' && value !== undefined ? { mode: `constant ${value}`, pads } : undefined;
-}
 
 export function mergePads({ editor, node, opset }: MovementQuestion): Merge | undefined {
   const first = opset < 11 ? undefined : madeBy(editor, node.inputs[0], 'Pad');
-  const inner = first && padding(editor, first);
-  const outer = padding(editor, node);
-  if (!first || !inner || !outer || inner.mode !== outer.mode || inner.pads.length !== outer.pads.length)
-    return undefined;
-  const pads = outer.pads.map((amount, at) => amount + inner.pads[at]!);
-  return merged(editor, node, first, 'pads', pads);
+  const inner = first && padsOf(editor, first, opset);
+  const outer = inner && padsOf(editor, node, opset);
+  if (!first || !outer || inner.mode !== outer.mode || inner.amounts.length !== outer.amounts.length) return undefined;
+  // NaN is filled with NaN.
+  const isSame = outer.value === inner.value || Object.is(outer.value, inner.value);
+  const isFilled = outer.mode === 'constant' && outer.value !== undefined && isSame;
+  // Of edges, the border that the first one added is what the second would copy.
+  if (!isFilled && outer.mode !== 'edge') return undefined;
+  const amounts = outer.amounts.map((amount, at) => amount + inner.amounts[at]!);
+  return merged(editor, node, first, 'pads', amounts);
 }
 
 export function mergeTiles({ editor, node, opset }: MovementQuestion): Merge | undefined {

@@ -11,6 +11,7 @@ import { smallValues, tensorFromInts, tensorFromNumbers } from '../../ir/tensor.
 import type { Node } from '../../ir/types.ts';
 import { constantInput } from './constants.ts';
 import { type FactLookup, rankOf } from './facts.ts';
+import { oldBroadcast, oldGemm } from './opset-before-7.ts';
 
 const since = (version: number, names: string): [string, number][] => names.split(' ').map((name) => [name, version]);
 
@@ -62,7 +63,7 @@ export interface Adaptation {
   readonly edit?: () => void;
 }
 
-type Adapter = (question: AdapterQuestion) => Adaptation;
+export type Adapter = (question: AdapterQuestion) => Adaptation;
 
 const asIs: Adaptation = {};
 const refuse = (refusal: string): Adaptation => ({ refusal });
@@ -100,34 +101,6 @@ function setInput(editor: GraphEditor, node: Node, index: number, name: string):
 }
 
 const FLOAT32_MAX = 3.4028234663852886e38;
-
-/**
- * Before 7 the second operand was broadcast only where `broadcast` said so, and from `axis` of the first on; without an
- * axis its last axes met the last ones of the first, which is how it has been ever since.
- */
-const oldBroadcast: Adapter = ({ node, editor, facts }) => {
-  const axis = intAttr(node, 'broadcast', 0) === 1 ? intAttr(node, 'axis') : undefined;
-  const [a, b] = node.inputs.map((name) => rankOf(facts(name)));
-  const drop = () => {
-    for (const name of ['axis', 'broadcast']) node.attributes.delete(name);
-  };
-  if (axis === undefined) return { edit: drop };
-  if (a === undefined || b === undefined) return refuse(`the ranks of what ${node.opType} broadcasts are unknown`);
-  const behind = a - b - (axis < 0 ? axis + a : axis);
-  const constant = constantInput(editor, node, 1);
-  if (behind === 0) return { edit: drop };
-  if (!constant || behind < 0) return refuse(`${node.opType} broadcasts a computed value along axis ${axis}`);
-  return {
-    edit: () => {
-      drop();
-      const dims = [...constant.dims, ...new Array<number>(behind).fill(1)];
-      setInput(editor, node, 1, editor.addInitializer({ ...constant, name: `${node.inputs[1]}.aligned`, dims }));
-    },
-  };
-};
-
-/** Whether C is broadcast went without saying from 7 on; one that was not has the shape of the result. */
-const oldGemm: Adapter = ({ node }) => ({ edit: () => void node.attributes.delete('broadcast') });
 
 /** Clip-6 has float attributes, of which the missing ones are the largest float32; Clip-11 has optional inputs. */
 const clip: Adapter = ({ node, editor, facts }) => {

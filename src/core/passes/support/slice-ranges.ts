@@ -8,3 +8,6 @@ export function constantRanges(editor: GraphEditor, slice: Node, opset: number):
   const inputs = slice.inputs.map((_, at) => constantInput(editor, slice, at));
   return sliceRanges(slice, inputs, opset);
 }
+
+/** Where a bound of a Slice lies on an axis of this size: from the end where it is negative, and never outside. */
+export const placeIn = (size: number, at: number): number => Math.max(0, Math.min(size, at < 0 ? at + size : at));

@@ -156,7 +156,7 @@ function setList(editor: GraphEditor, node: Node, name: string, index: number, v
 }
 
 /** @returns what stands in the list for each axis, in the region's order of the axes */
-const moved = (perm: Perm, list: readonly number[]): number[] => {
+export const moved = (perm: Perm, list: readonly number[]): number[] => {
   const result: number[] = [];
   for (const [before, after] of perm.entries()) result[after] = list[before]!;
   return result;

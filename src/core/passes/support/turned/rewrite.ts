@@ -8,29 +8,22 @@ import type { StepContext } from '../../../step/define.ts';
 import { transpose, withDims } from '../evaluate/layout.ts';
 import type { FactLookup } from '../facts.ts';
 import { keepTensor } from '../keep.ts';
+import { removeIfUnread } from '../merge.ts';
 import { labelOf, type Scope } from '../scopes.ts';
 import { pointwiseConvolutions } from './convolution.ts';
-import type { Perm, Turn } from './nodes.ts';
+import { moved, type Perm, type Turn } from './nodes.ts';
 import { borderOf, permOf, type Region, turnedOutputs } from './region.ts';
 
-/** @returns the constant as it must be for a value whose axes are back in the region's order */
+/** @param tensor of more than one element, unless `keepsRank`
+ *  @returns the constant as it must be for a value whose axes are back in the region's order */
 async function turnConstant(tensor: Tensor, perm: Perm, keepsRank: boolean): Promise<Tensor> {
   const padded = [...new Array<number>(perm.length - tensor.dims.length).fill(1), ...tensor.dims];
-  const back: number[] = [];
-  for (const [axis, own] of perm.entries()) back[own] = axis;
-  const dims = back.map((axis) => padded[axis]!);
-  const lead = keepsRank
-    ? 0
-    : Math.max(
-        0,
-        Math.min(
-          dims.findIndex((dim) => dim !== 1),
-          dims.length - 1,
-        ),
-      );
+  const dims = moved(perm, padded);
+  const lead = keepsRank ? 0 : dims.findIndex((dim) => dim !== 1);
   const isOnlyRenamed = padded.filter((dim) => dim !== 1).length <= 1;
-  const moved = isOnlyRenamed ? tensor : await transpose(withDims(tensor, padded)!, back);
-  return withDims(moved!, dims.slice(lead))!;
+  const back = moved(perm, [...perm.keys()]);
+  const turned = isOnlyRenamed ? tensor : await transpose(withDims(tensor, padded)!, back);
+  return withDims(turned!, dims.slice(lead))!;
 }
 
 /** Changed constants, each once. */
@@ -99,7 +92,7 @@ export async function turnRegion(ctx: StepContext, scope: Scope, facts: FactLook
     before.push(...undone.map(labelOf));
   }
   for (const node of region.entries.values()) dropUnread(editor, node);
-  made.push(...(await pointwiseConvolutions(editor, region)));
+  made.push(...pointwiseConvolutions(editor, region));
   // Last, since it may give what was made here the name of an output of the graph.
   for (const [value, { undone }] of borders) {
     if (undone.length === 0) continue;
@@ -143,8 +136,6 @@ function addTranspose(editor: GraphEditor, from: string, to: string, perm: Perm)
 }
 
 function dropUnread(editor: GraphEditor, node: Node): void {
-  const [output] = node.outputs as [string];
-  if (editor.countUses(output) > 0 || editor.isGraphOutput(output)) return;
-  editor.removeNode(node);
-  editor.graph.valueInfo.delete(output);
+  removeIfUnread(editor, node);
+  if (!editor.has(node)) editor.graph.valueInfo.delete(node.outputs[0]!);
 }
